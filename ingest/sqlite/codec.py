@@ -1,0 +1,82 @@
+"""SQLite values as canonical bytes and back, without loss (design.md, Lossless import).
+
+A value is one tag and, except for NULL, its content; text and blobs carry their length, so no byte
+inside them can be mistaken for anything else. Integers, reals, text and blobs stay apart; NUL bytes,
+invalid UTF-8 and -0.0 survive. A row is the number of its values, then the values.
+"""
+
+import struct
+
+LENGTH = struct.Struct(">Q")
+INTEGER = struct.Struct(">q")
+REAL = struct.Struct(">d")
+SMALLEST, LARGEST = -(2**63), 2**63 - 1
+
+
+class Text(bytes):
+    """The bytes of an SQLite TEXT value; plain `bytes` are a BLOB."""
+
+    __slots__ = ()
+
+
+Value = None | int | float | Text | bytes
+Row = tuple[Value, ...]
+
+
+def encode(row: Row) -> bytes:
+    """The canonical bytes of a row. Raises TypeError for what is no SQLite value."""
+    parts = [LENGTH.pack(len(row))]
+    for value in row:
+        match value:
+            case None:
+                parts.append(b"N")
+            case bool():
+                raise TypeError("SQLite has no booleans: give 0 or 1")
+            case int():
+                if not SMALLEST <= value <= LARGEST:
+                    raise TypeError(f"{value} is no SQLite integer: it has more than 64 bits")
+                parts += (b"I", INTEGER.pack(value))
+            case float():
+                parts += (b"R", REAL.pack(value))
+            case Text():
+                parts += (b"T", LENGTH.pack(len(value)), value)
+            case bytes():
+                parts += (b"B", LENGTH.pack(len(value)), value)
+            case _:
+                raise TypeError(f"{type(value).__name__} is no SQLite value")
+    return b"".join(parts)
+
+
+def decode(content: bytes) -> Row:
+    """The row of canonical bytes. Raises ValueError where they are damaged: cut short, or with a rest."""
+    position = 0
+
+    def take(size: int) -> bytes:
+        nonlocal position
+        part = content[position : position + size]
+        if len(part) != size:
+            raise ValueError(f"the bytes of the row end early, at {len(content)}")
+        position += size
+        return part
+
+    values: list[Value] = []
+    (count,) = LENGTH.unpack(take(LENGTH.size))
+    if count > len(content):
+        raise ValueError(f"the row claims {count} values in {len(content)} bytes")
+    for _ in range(count):
+        match take(1):
+            case b"N":
+                values.append(None)
+            case b"I":
+                values.append(INTEGER.unpack(take(INTEGER.size))[0])
+            case b"R":
+                values.append(REAL.unpack(take(REAL.size))[0])
+            case b"T":
+                values.append(Text(take(LENGTH.unpack(take(LENGTH.size))[0])))
+            case b"B":
+                values.append(take(LENGTH.unpack(take(LENGTH.size))[0]))
+            case tag:
+                raise ValueError(f"unknown tag {tag!r} at {position - 1}")
+    if position != len(content):
+        raise ValueError(f"{len(content) - position} bytes follow the row")
+    return tuple(values)

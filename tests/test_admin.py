@@ -1,0 +1,86 @@
+"""The admin: every list and form opens, searching works, and nothing in it removes a row."""
+
+import pytest
+from django.contrib.admin.sites import site
+from django.core.management import call_command
+from django.urls import reverse
+
+from ingest.models import QuarantinedRow, Snapshot, VaultRow
+from ingest.sqlite.codec import Text, encode
+from summaries.models import Summary
+from videos.models import Categorization, Category, Subcategory, Video
+
+from .factories import make_library
+
+MODELS = (Video, Category, Subcategory, Categorization, Summary, Snapshot, VaultRow, QuarantinedRow)
+
+pytestmark = pytest.mark.django_db
+
+
+def address(model, page: str, *arguments) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=arguments)
+
+
+@pytest.fixture
+def everything(tmp_path) -> None:
+    make_library(30)
+    call_command("make_snapshot", str(tmp_path / "s.db"), videos=5, seed=1)
+    call_command("import_sqlite", str(tmp_path / "s.db"))
+    QuarantinedRow.objects.create(
+        row=VaultRow.objects.first(), code="nul_in_text", column="title", message="A NUL.",
+        value=encode((Text(b"a\x00\xff<script>"),)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_list_search_and_form_opens(everything, admin_client, model):
+    assert site.is_registered(model)
+    assert admin_client.get(address(model, "changelist")).status_code == 200
+    assert admin_client.get(address(model, "changelist"), {"q": "number 7"}).status_code == 200
+    page = admin_client.get(address(model, "change", model.objects.first().pk))
+    assert page.status_code == 200
+    assert b"<script>\xff" not in page.content
+    assert "<script>alert" not in page.content.decode()
+
+
+def test_a_video_is_found_by_title_channel_and_id(everything, admin_client):
+    for q in ("NUMBER 17", "video_00017"):
+        page = admin_client.get(address(Video, "changelist"), {"q": q}).content.decode()
+        assert "Video number 17" in page
+        assert "Video number 18" not in page
+
+
+def test_a_persons_title_outlives_the_same_snapshot(tmp_path, admin_client):
+    call_command("make_snapshot", str(tmp_path / "s.db"), videos=5, seed=1)
+    call_command("import_sqlite", str(tmp_path / "s.db"))
+    video = Video.objects.first()
+    form = admin_client.get(address(Video, "change", video.pk)).context["adminform"].form
+    data = {name: form[name].value() for name in form.fields}
+    data = {name: "" if value is None else value for name, value in data.items()} | {
+        "title": "A better title", "categorizations-TOTAL_FORMS": 0, "categorizations-INITIAL_FORMS": 0,
+        "published_at_0": "", "published_at_1": "", "indexed_at_0": "2025-09-01", "indexed_at_1": "00:00:00",
+    }  # fmt: skip
+    answer = admin_client.post(address(Video, "change", video.pk), data)
+    assert answer.status_code == 302, answer.context["errors"]
+    call_command("import_sqlite", str(tmp_path / "s.db"))
+    video.refresh_from_db()
+    assert video.title == "A better title"
+
+
+@pytest.mark.parametrize("model", [Video, Summary, Snapshot, VaultRow, QuarantinedRow])
+def test_nothing_can_be_removed(everything, admin_client, model):
+    row = model.objects.first()
+    assert admin_client.post(address(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    assert model.objects.filter(pk=row.pk).exists()
+
+
+def test_the_number_of_queries_of_the_video_list_does_not_grow(admin_client, django_assert_max_num_queries):
+    make_library(45)
+    with django_assert_max_num_queries(16):
+        admin_client.get(address(Video, "changelist"))
+
+
+def test_strangers_are_asked_to_sign_in(client):
+    answer = client.get(address(Video, "changelist"))
+    assert answer.status_code == 302
+    assert "/admin/login/" in answer["Location"]

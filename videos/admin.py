@@ -1,0 +1,156 @@
+"""Videos and categories in the admin. A video is deleted by its tombstone, so the admin never removes a row."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from .models import Categorization, Category, Subcategory, Video
+
+
+class LargeTablePaginator(Paginator):
+    """Pages without counting past what anybody leafs through: a count of everything reads everything."""
+
+    limit = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list.order_by()[: self.limit].count()
+
+
+class CategorizationInline(admin.TabularInline):
+    model = Categorization
+    fields = ("position", "category", "subcategory", "origin")
+    autocomplete_fields = ("category", "subcategory")
+    extra = 0
+
+
+class DeletedFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("deleted", "deleted"), ("all", "all")]
+
+    def choices(self, changelist: Any) -> Any:
+        first, *rest = super().choices(changelist)
+        return [first | {"display": "in the library"}, *rest]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Video]) -> QuerySet[Video]:
+        match self.value():
+            case "deleted":
+                return queryset.deleted()
+            case "all":
+                return queryset
+            case _:
+                return queryset.live()
+
+
+@admin.register(Video)
+class VideoAdmin(admin.ModelAdmin):
+    list_display = (
+        "display_title",
+        "channel_name",
+        "category_names",
+        "language",
+        "has_audio",
+        "published_at",
+        "indexed_at",
+    )
+    list_filter = (DeletedFilter, "source", "has_audio", "content_type", "complexity_level", "language")
+    search_fields = ("title_folded", "channel_name", "video_id", "legacy_id")
+    search_help_text = "Title, channel or ID"
+    ordering = ("-indexed_at", "video_id")
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = LargeTablePaginator
+    inlines = (CategorizationInline,)
+    fieldsets = (
+        (None, {"fields": ("title", "canonical_url", "thumbnail_url", "channel_name", "source")}),
+        ("Content", {"fields": ("content_type", "complexity_level", "language", "key_topics", "named_entities")}),
+        ("Times", {"fields": ("published_at", "indexed_at", "created_at", "updated_at")}),
+        (
+            "Media",
+            {
+                "fields": (
+                    "duration_seconds", "word_count", "has_audio", "audio_duration_seconds", "has_transcript",
+                    "transcript_chars",
+                )
+            },
+        ),
+        ("As it came in", {"fields": ("subcategories_json", "analysis", "extra"), "classes": ("collapse",)}),
+        ("Identity", {"fields": ("video_id", "legacy_id", "deleted_at", "deleted_by", "deleted_reason")}),
+    )  # fmt: skip
+    readonly_fields = (
+        "video_id", "legacy_id", "created_at", "updated_at", "subcategories_json", "analysis", "extra", "deleted_at",
+        "deleted_by", "deleted_reason",
+    )  # fmt: skip
+
+    @admin.display(description="categories")
+    def category_names(self, video: Video) -> str:
+        return ", ".join(str(row) for row in video.categorizations.all()) or "–"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
+        queryset = super().get_queryset(request).defer("title_sort_key", "search_vector", "analysis", "extra")
+        return queryset.prefetch_related("categorizations__subcategory__category", "categorizations__category")
+
+    def save_model(self, request: HttpRequest, video: Video, form: Any, change: bool) -> None:
+        # What a person writes now is the newest there is: a later import of older data leaves it alone.
+        video.updated_at = timezone.now()
+        video.save(update_fields=[*form.changed_data, "updated_at"])
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Video | None = None) -> bool:
+        return False
+
+
+class SubcategoryInline(admin.TabularInline):
+    model = Subcategory
+    extra = 0
+
+
+@admin.register(Category)
+class CategoryAdmin(admin.ModelAdmin):
+    list_display = ("name", "videos")
+    search_fields = ("name",)
+    inlines = (SubcategoryInline,)
+
+    @admin.display(description="videos", ordering="video_count")
+    def videos(self, category: Category) -> int:
+        return category.video_count
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Category]:
+        return super().get_queryset(request).annotate(video_count=Count("categorizations__video", distinct=True))
+
+
+@admin.register(Subcategory)
+class SubcategoryAdmin(admin.ModelAdmin):
+    list_display = ("name", "category", "videos")
+    list_filter = ("category",)
+    list_select_related = ("category",)
+    search_fields = ("name", "category__name")
+    autocomplete_fields = ("category",)
+
+    @admin.display(description="videos", ordering="video_count")
+    def videos(self, subcategory: Subcategory) -> int:
+        return subcategory.video_count
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subcategory]:
+        return super().get_queryset(request).annotate(video_count=Count("categorizations"))
+
+
+@admin.register(Categorization)
+class CategorizationAdmin(admin.ModelAdmin):
+    list_display = ("video", "category", "subcategory", "origin")
+    list_filter = ("origin", "category")
+    list_select_related = ("video", "category", "subcategory__category")
+    search_fields = ("video__title_folded", "video__video_id")
+    autocomplete_fields = ("video", "category", "subcategory")
+    show_full_result_count = False
+    paginator = LargeTablePaginator

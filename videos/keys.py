@@ -1,0 +1,97 @@
+"""Ids of videos: one key, many ways to write it (contract/ingest.md, Ids)."""
+
+import re
+from dataclasses import dataclass
+
+YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+# A NUL, or half of a surrogate pair: PostgreSQL takes neither.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Behind a YouTube id: the time of a report, the hash of a report, or the number of a second report.
+TIME_SUFFIX = re.compile(r"_\d{8}_\d{6}$")
+HASH_SUFFIX = re.compile(r"_[0-9a-f]{6}$")
+NUMBER_SUFFIX = re.compile(r"_\d{1,3}$")
+YOUTUBE_URL = re.compile(
+    r"^https?://(?:[a-z]+\.)?(?:youtube(?:-nocookie)?\.com/(?:watch\?(?:[^#]*&)?v=|shorts/|embed/|live/|v/)|youtu\.be/)"
+    r"([A-Za-z0-9_-]{11})(?![A-Za-z0-9_-])",
+    re.IGNORECASE,
+)
+REDDIT_URL = re.compile(
+    r"^https?://(?:[a-z]+\.)?(?:reddit\.com/(?:r/[^/]+/)?comments/|redd\.it/)([a-z0-9]+)", re.IGNORECASE
+)
+HOST = re.compile(r"^https?://([^/?#:@]+)", re.IGNORECASE)
+
+# Hosts that are sources of their own, before "web".
+SOURCES = {
+    "wikipedia.org": "wikipedia",
+    "churchofjesuschrist.org": "lds",
+    "reddit.com": "reddit",
+    "redd.it": "reddit",
+    "youtube.com": "youtube",
+    "youtube-nocookie.com": "youtube",
+    "youtu.be": "youtube",
+}
+
+
+def source_of(slug: str, url: str, native_id: str) -> str:
+    """The source: the slug given, else by the URL's host, else youtube for 11 characters, else web, else other."""
+    if slug.strip():
+        return slug.strip().lower()
+    if host := HOST.match(url.strip()):
+        name = host.group(1).lower()
+        for domain, source in SOURCES.items():
+            if name == domain or name.endswith(f".{domain}"):
+                return source
+        return "youtube" if YOUTUBE_ID.fullmatch(native_id) else "web"
+    return "youtube" if YOUTUBE_ID.fullmatch(native_id) else "other"
+
+
+@dataclass(frozen=True)
+class VideoKey:
+    """What an id in a request can name, best first; each is compared whole, never as a part of a key."""
+
+    text: str
+    candidates: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "VideoKey":
+        """Read a video_id, an old id, a stem or a report id. Whatever cannot be a key has no candidates."""
+        text = text.strip()
+        bare = text.removeprefix("yt:")
+        if not bare or len(text) > 1000 or UNSTORABLE.search(text):
+            return cls(text, ())
+        candidates = [text, bare]
+        for stem in (bare, TIME_SUFFIX.sub("", bare), NUMBER_SUFFIX.sub("", bare), HASH_SUFFIX.sub("", bare)):
+            # By position: an id holds "_" and "-" itself, so the stem is never split on them.
+            if YOUTUBE_ID.fullmatch(stem[-11:]) and (len(stem) == 11 or stem[-12] == "_"):
+                candidates.append(stem[-11:])
+        return cls(text, tuple(dict.fromkeys(candidates)))
+
+
+PREFIXED = re.compile(r"([a-z][a-z0-9-]{1,30}):(.+)", re.DOTALL)
+NATIVE_SHAPES = {"reddit": re.compile(r"[a-z0-9]{1,10}"), "web": re.compile(r"[0-9a-f]{24}")}
+
+
+def natural_key(video_id: str, old_id: str, url: str, slug: str = "") -> tuple[str, str]:
+    """(source, key) of data that names its video by a native id, an old id and an address; any may be empty.
+
+    The key is YouTube's 11 characters bare, else `source:native id`. An id that someone lower-cased, or that
+    stands in a stem, is taken from the address, which has it as it is. Raises ValueError where nothing names a video.
+    """
+    in_url = match.group(1) if (match := YOUTUBE_URL.match(url.strip())) else ""
+    native = (video_id.strip() or old_id.strip()).removeprefix("yt:")
+    if not native:
+        if in_url:
+            return source_of(slug, url, in_url), in_url
+        if match := REDDIT_URL.match(url.strip()):
+            return source_of(slug, url, ""), f"reddit:{match.group(1).lower()}"
+        raise ValueError("no id and no address that holds one")
+    if in_url and not {in_url, in_url.lower()}.isdisjoint(VideoKey.parse(native).candidates):
+        return source_of(slug, url, in_url), in_url
+    if YOUTUBE_ID.fullmatch(native):
+        return source_of(slug, url, native), native
+    if match := PREFIXED.fullmatch(native):
+        prefix = match.group(1)
+        return (source_of(slug, url, "") if prefix == "hash" else prefix), native
+    source = source_of(slug, url, native)
+    shape = NATIVE_SHAPES.get(source)
+    return source, f"{source}:{native}" if shape and shape.fullmatch(native) else native

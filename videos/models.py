@@ -1,0 +1,436 @@
+"""What is watched: videos and the categories they are in.
+
+`Video.video_id` is the primary key (contract/ingest.md, Ids). A deleted video keeps its row: the row
+is its own tombstone, and triggers refuse to bring it back or to remove it (triggers.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.db import connection, models
+from django.db.models import F, Func, Q
+from django.urls import reverse
+
+from . import triggers
+from .keys import VideoKey
+from .upsert import UpsertResult, VideoRecord, upsert
+
+
+class Fold(Func):
+    """Text as the search compares it: lower case, one space for white space, a hyphen for an en-dash."""
+
+    function = "videos_fold"
+    output_field = models.TextField()
+
+
+class SortKey(Func):
+    """A title as people order it: case and accents do not count."""
+
+    function = "videos_sort_key"
+    output_field = models.TextField()
+
+
+class MatchKey(Func):
+    """A name as filters compare it: trimmed, one space for white space, a hyphen for an en-dash."""
+
+    function = "videos_match_key"
+    output_field = models.TextField()
+
+
+# As videos_match_key has it (migration 0001): what fits an entry of an index.
+MATCHED_CHARACTERS = 600
+
+
+def match_key(name: str) -> str:
+    """The same as MatchKey, for a value that comes with a request (contract/api.md)."""
+    return " ".join(name.replace("–", "-").split())[:MATCHED_CHARACTERS]
+
+
+class VideoQuerySet(models.QuerySet["Video"]):
+    """Verbs that chain. Reading goes through `search.py`; these are its words."""
+
+    def live(self) -> "VideoQuerySet":
+        """Videos that are not deleted."""
+        return self.filter(deleted_at__isnull=True)
+
+    def deleted(self) -> "VideoQuerySet":
+        """Tombstones."""
+        return self.filter(deleted_at__isnull=False)
+
+    def named(self, text: str) -> "Video":
+        """The video that an id in a request names, in any of its forms. Raises Video.DoesNotExist."""
+        candidates = VideoKey.parse(text).candidates
+        found = list(self.filter(Q(video_id__in=candidates) | Q(legacy_id__in=candidates))) if candidates else []
+        for candidate in candidates:
+            for attribute in ("video_id", "legacy_id"):
+                for video in found:
+                    if getattr(video, attribute) == candidate:
+                        return video
+        raise self.model.DoesNotExist(f"no video is named {text!r}")
+
+    def upsert(self, records: Sequence[VideoRecord]) -> dict[str, UpsertResult]:
+        """Merge what came in of these videos (upsert.py); the results by video_id."""
+        return upsert(records)
+
+    def get_by_natural_key(self, video_id: str) -> "Video":
+        return self.get(video_id=video_id)
+
+
+class Video(models.Model):
+    """One watched thing: a YouTube video, a Reddit post, a web page. Empty text and 0 mean: not known."""
+
+    video_id = models.TextField("video ID", primary_key=True)
+    legacy_id = models.TextField("old ID", blank=True, default="", help_text="The key of the old database.")
+    source = models.TextField(default="other", help_text="youtube, reddit, web, wikipedia, lds, other …")
+
+    title = models.TextField(blank=True, default="")
+    canonical_url = models.TextField("address", blank=True, default="")
+    thumbnail_url = models.TextField("thumbnail", blank=True, default="")
+    published_at = models.DateTimeField(null=True, blank=True)
+    indexed_at = models.DateTimeField("added at", null=True, blank=True)
+    duration_seconds = models.PositiveBigIntegerField("duration in seconds", default=0)
+    word_count = models.PositiveBigIntegerField(default=0)
+
+    has_audio = models.BooleanField(default=False)
+    audio_duration_seconds = models.PositiveBigIntegerField("audio duration in seconds", default=0)
+    has_transcript = models.BooleanField(default=False)
+    transcript_chars = models.PositiveBigIntegerField("characters of transcript", default=0)
+
+    channel_name = models.TextField("channel", blank=True, default="")
+    channel_id = models.TextField("channel ID", blank=True, default="")
+    view_count = models.PositiveBigIntegerField("views", default=0)
+    like_count = models.PositiveBigIntegerField("likes", default=0)
+    comment_count = models.PositiveBigIntegerField("comments", default=0)
+
+    content_type = models.TextField(blank=True, default="")
+    complexity_level = models.TextField("complexity", blank=True, default="")
+    language = models.TextField(blank=True, default="")
+    original_language = models.TextField(blank=True, default="")
+    summary_language = models.TextField(blank=True, default="")
+    audio_language = models.TextField(blank=True, default="")
+    key_topics = models.JSONField(blank=True, default=list)
+    named_entities = models.JSONField(blank=True, default=list)
+    subcategories_json = models.TextField(
+        "categories as sent",
+        blank=True,
+        default="",
+        help_text="The text that came in. It is answered as it came for as long as it says what the rows say.",
+    )
+    analysis = models.JSONField(null=True, blank=True, help_text="The analysis as sent.")
+    extra = models.JSONField(blank=True, default=dict, help_text="What was sent and has no field of its own.")
+
+    format_source = models.TextField(blank=True, default="")
+    processing_status = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField(null=True, blank=True)
+    updated_at = models.DateTimeField(null=True, blank=True, help_text="The time of the newest data merged.")
+
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deleted_by = models.TextField(blank=True, default="", editable=False)
+    deleted_reason = models.TextField(blank=True, default="", editable=False)
+
+    title_folded = models.GeneratedField(expression=Fold(F("title")), output_field=models.TextField(), db_persist=True)
+    title_sort_key = models.GeneratedField(
+        expression=SortKey(F("title")), output_field=models.TextField(db_collation="C"), db_persist=True
+    )
+    search_vector = models.GeneratedField(
+        expression=SearchVector("title", weight="A", config="simple"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    objects = VideoQuerySet.as_manager()
+
+    class Meta:
+        ordering = (F("indexed_at").desc(nulls_last=True), "video_id")
+        indexes = (
+            # One for each sort: ascending order reads it backwards.
+            models.Index(
+                F("indexed_at").desc(nulls_last=True),
+                "video_id",
+                name="videos_video_added",
+                condition=Q(deleted_at__isnull=True),
+            ),
+            models.Index(
+                F("published_at").desc(nulls_last=True),
+                "video_id",
+                name="videos_video_published",
+                condition=Q(deleted_at__isnull=True),
+            ),
+            models.Index("title_sort_key", "video_id", name="videos_video_title", condition=Q(deleted_at__isnull=True)),
+            models.Index(
+                F("duration_seconds").desc(),
+                "video_id",
+                name="videos_video_duration",
+                condition=Q(deleted_at__isnull=True),
+            ),
+            # One for each filter. Not partial: the planner takes no statistics from a partial index, and
+            # without them it holds every value for rare.
+            models.Index(MatchKey("channel_name"), name="videos_video_channel"),
+            models.Index(MatchKey("content_type"), name="videos_video_content_type"),
+            models.Index(MatchKey("complexity_level"), name="videos_video_complexity"),
+            models.Index(MatchKey("language"), name="videos_video_language"),
+            models.Index(MatchKey("source"), name="videos_video_source"),
+            models.Index("has_audio", name="videos_video_has_audio", condition=Q(deleted_at__isnull=True)),
+            GinIndex(OpClass(F("key_topics"), name="jsonb_ops"), name="videos_video_key_topics"),
+            models.Index("deleted_at", name="videos_video_deleted", condition=Q(deleted_at__isnull=False)),
+        )
+        constraints = (
+            models.CheckConstraint(condition=~Q(video_id=""), name="videos_video_key_not_empty"),
+            models.CheckConstraint(condition=~Q(source=""), name="videos_video_source_not_empty"),
+            models.UniqueConstraint(
+                fields=("legacy_id",), condition=~Q(legacy_id=""), name="videos_video_legacy_id_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(deleted_at__isnull=False) | Q(deleted_by="", deleted_reason=""),
+                name="videos_video_deleted_whole",
+            ),
+        )
+        triggers = (*triggers.tombstone_triggers(), *triggers.video_count_triggers())
+
+    def __str__(self) -> str:
+        return self.display_title
+
+    def get_absolute_url(self) -> str:
+        return reverse("videos:report", args=[self.video_id])
+
+    def natural_key(self) -> tuple[str]:
+        return (self.video_id,)
+
+    @property
+    def display_title(self) -> str:
+        return self.title or "Untitled"
+
+
+class NamedQuerySet(models.QuerySet):
+    def get_by_natural_key(self, *key: str) -> models.Model:
+        return self.get(**dict(zip(self.model.natural_key_fields, key, strict=True)))
+
+
+class Category(models.Model):
+    """A name that videos are sorted under. The list is open: unknown names are stored as they come."""
+
+    natural_key_fields = ("name",)
+
+    name = models.TextField(unique=True)
+
+    objects = NamedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name_plural = "categories"
+        indexes = (models.Index(MatchKey("name"), name="videos_category_match"),)
+        constraints = (models.CheckConstraint(condition=~Q(name=""), name="videos_category_name_not_empty"),)
+        triggers = triggers.revision_triggers()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def natural_key(self) -> tuple[str]:
+        return (self.name,)
+
+
+class Subcategory(models.Model):
+    """A name below one category. The same name below another category is another subcategory."""
+
+    natural_key_fields = ("category__name", "name")
+
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="subcategories", db_index=False)
+    name = models.TextField()
+
+    objects = NamedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("category__name", "name")
+        verbose_name_plural = "subcategories"
+        indexes = (models.Index(MatchKey("name"), name="videos_subcategory_match"),)
+        constraints = (
+            models.UniqueConstraint(fields=("category", "name"), name="videos_subcategory_unique"),
+            # What a categorisation's foreign key over both columns refers to.
+            models.UniqueConstraint(fields=("id", "category"), name="videos_subcategory_with_category"),
+            models.CheckConstraint(condition=~Q(name=""), name="videos_subcategory_name_not_empty"),
+        )
+        triggers = triggers.revision_triggers()
+
+    def __str__(self) -> str:
+        return f"{self.category.name} › {self.name}"
+
+    def natural_key(self) -> tuple[str, str]:
+        return (self.category.name, self.name)
+
+
+class Origin(models.TextChoices):
+    """Who decided that a video is in a category."""
+
+    IMPORTED = "imported", "imported"
+    AI = "ai", "proposed by a machine"
+    CURATED = "curated", "curated"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A category and, mostly, a subcategory of it, by name, and who decided it."""
+
+    category: str
+    subcategory: str | None
+    origin: Origin
+
+
+class CategorizationQuerySet(models.QuerySet["Categorization"]):
+    def merge(self, pairs_of: Mapping[str, Sequence[Pair]], newest: AbstractSet[str]) -> int:
+        """Merge the categories that came in for these videos, by video_id; the number of rows written.
+
+        What is curated is never changed by a machine. No categories never replace some; categories of
+        data that is older than what is stored (not in `newest`) only fill a gap.
+
+        1. The caller has upserted the videos in this transaction, so their rows are locked, and no one
+           else's change of their categories can slip in between reading and writing.
+        2. Read what is stored. 3. Remove the rows of the videos that change. 4. Insert the new ones.
+        """
+        stored: dict[str, list[tuple[str, str | None, str]]] = {video_id: [] for video_id in pairs_of}
+        for video_id, *row in (
+            self.filter(video__in=list(pairs_of))
+            .order_by("video", "position")
+            .values_list("video_id", "category__name", "subcategory__name", "origin")
+        ):
+            stored[video_id].append(tuple(row))
+
+        changed: dict[str, Sequence[Pair]] = {}
+        for video_id, pairs in pairs_of.items():
+            before = stored[video_id]
+            if not pairs or any(origin == Origin.CURATED for *_, origin in before):
+                continue
+            if before and (video_id not in newest or before == [(p.category, p.subcategory, p.origin) for p in pairs]):
+                continue
+            changed[video_id] = pairs
+        if not changed:
+            return 0
+        categories, subcategories = self.named_categories({pair for pairs in changed.values() for pair in pairs})
+        self.filter(video__in=[video_id for video_id in changed if stored[video_id]]).delete()
+        rows = [
+            Categorization(
+                video_id=video_id,
+                position=position,
+                category_id=categories[pair.category],
+                subcategory_id=subcategories[pair.category, pair.subcategory] if pair.subcategory else None,
+                origin=pair.origin,
+            )
+            for video_id, pairs in changed.items()
+            for position, pair in enumerate(pairs)
+        ]
+        self.bulk_create(rows, batch_size=5000)
+        return len(rows)
+
+    def named_categories(self, pairs: AbstractSet[Pair]) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+        """Primary keys of categories by name and of subcategories by both names; unknown names are added."""
+        names = {pair.category for pair in pairs}
+        categories = dict(Category.objects.filter(name__in=names).values_list("name", "pk"))
+        if missing := sorted(names - categories.keys()):
+            Category.objects.bulk_create([Category(name=name) for name in missing], ignore_conflicts=True)
+            categories = dict(Category.objects.filter(name__in=names).values_list("name", "pk"))
+        wanted = {(pair.category, pair.subcategory) for pair in pairs if pair.subcategory}
+        below = Subcategory.objects.filter(category__in=categories.values())
+
+        def known() -> dict[tuple[str, str], int]:
+            return {tuple(names): pk for *names, pk in below.values_list("category__name", "name", "pk")}
+
+        subcategories = known()
+        if missing_pairs := sorted(wanted - subcategories.keys()):
+            Subcategory.objects.bulk_create(
+                [Subcategory(category_id=categories[category], name=name) for category, name in missing_pairs],
+                ignore_conflicts=True,
+            )
+            subcategories = known()
+        return categories, subcategories
+
+
+class Categorization(models.Model):
+    """A video is in a category and, mostly, in one of its subcategories. Without one: a flat old name."""
+
+    # No index of its own for any of the three: those of Meta begin with it.
+    video = models.ForeignKey(Video, on_delete=models.CASCADE, related_name="categorizations", db_index=False)
+    position = models.PositiveIntegerField(help_text="The order within the video, from 0.")
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="categorizations", db_index=False)
+    subcategory = models.ForeignKey(
+        Subcategory, on_delete=models.PROTECT, related_name="categorizations", null=True, blank=True, db_index=False
+    )
+    origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.CURATED)
+
+    objects = CategorizationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("video", "position")
+        indexes = (
+            models.Index(fields=("category", "video"), name="videos_categorization_category"),
+            models.Index(fields=("subcategory", "video"), name="videos_categorization_pair"),
+        )
+        constraints = (
+            models.UniqueConstraint(fields=("video", "category", "subcategory"), name="videos_categorization_unique"),
+            models.UniqueConstraint(
+                fields=("video", "category"),
+                condition=Q(subcategory__isnull=True),
+                name="videos_categorization_flat_unique",
+            ),
+            models.UniqueConstraint(
+                fields=("video", "position"),
+                name="videos_categorization_position_unique",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+            models.CheckConstraint(condition=Q(origin__in=Origin.values), name="videos_categorization_origin_known"),
+        )
+        triggers = triggers.categorization_count_triggers()
+
+    def __str__(self) -> str:
+        return str(self.subcategory or self.category)
+
+
+class Revision(NamedTuple):
+    """A state of the library, and the number of live videos in it. Equal revisions show the same."""
+
+    number: int
+    last_change: int
+    videos: int
+
+
+class FacetCountQuerySet(models.QuerySet["FacetCount"]):
+    def revision(self) -> Revision:
+        """The committed state of the library; any write makes another one (triggers.py)."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT coalesce(sum(count) FILTER (WHERE facet = 'revision'), 0)::bigint, coalesce(max(id), 0),"
+                " coalesce(sum(count) FILTER (WHERE facet = 'total'), 0)::bigint FROM videos_facetcount"
+                " WHERE facet IN ('revision', 'total')"
+            )
+            return Revision(*cursor.fetchone())
+
+    def compact(self) -> None:
+        """Add the differences up now. The triggers do it every thousandth insert."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT videos_compact_facet_counts(1)")
+
+
+class FacetCount(models.Model):
+    """A difference to the number of live videos with one facet value; a count is the sum of its rows.
+
+    Facet "total" counts all live videos, "revision" the changes of the library.
+
+    Written by triggers only (triggers.py, which says why differences). `count` is never 0.
+    """
+
+    facet = models.TextField()
+    value = models.TextField()
+    category_id = models.BigIntegerField(null=True)
+    subcategory_id = models.BigIntegerField(null=True)
+    count = models.BigIntegerField()
+
+    objects = FacetCountQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        indexes = (models.Index(fields=("facet",), name="videos_facetcount_facet"),)
+
+    def __str__(self) -> str:
+        return f"{self.facet} {self.value}: {self.count:+}"

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import views
+
+app_name = "videos"
+urlpatterns = [
+    path("", views.dashboard, name="dashboard"),
+    path("videos/<path:video_id>/", views.report, name="report"),
+    path("<str:stem>.json", views.old_report, name="old-report"),
+]

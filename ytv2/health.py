@@ -1,0 +1,45 @@
+"""Health: what the worker and the platform ask before they send anything (contract/api.md, ingest.md)."""
+
+from time import perf_counter
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from videos.search import Search
+
+
+@require_safe
+def health(request: HttpRequest) -> JsonResponse:
+    """The process lives. Says nothing of the database, or an outage there would restart healthy processes."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def database(request: HttpRequest) -> JsonResponse:
+    """Whether the database answers, and how fast."""
+    started = perf_counter()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return JsonResponse({"db": "error", "type": "postgresql"}, status=503)
+    return JsonResponse({"db": "ok", "type": "postgresql", "latency_ms": round((perf_counter() - started) * 1000, 2)})
+
+
+@require_safe
+def backend(request: HttpRequest) -> JsonResponse:
+    """Where the answers come from, and how many videos there are."""
+    answer = {"backend": "postgresql", "read_from_postgres": True}
+    try:
+        return JsonResponse(answer | {"record_count": Search().count()})
+    except DatabaseError:
+        return JsonResponse(answer | {"record_count": None, "db": "error"}, status=503)
+
+
+@require_safe
+def ingest(request: HttpRequest) -> JsonResponse:
+    """What the worker asks before it sends: it stops for good on any other answer (contract/ingest.md, rule 3)."""
+    token_set = bool(settings.INGEST_TOKEN or settings.SYNC_SECRET)
+    return JsonResponse({"status": "ok", "token_set": token_set, "pg_dsn_set": True})
