@@ -53,7 +53,7 @@ def test_every_address_is_in_the_readme():
         "/<str:stem>.json": "/<stem>.json",
         "/videos/<path:video_id>/": "/videos/<video_id>/",
     }
-    for address in addresses(get_resolver()):
+    for address in set(addresses(get_resolver())) - {"/favicon.ico"}:
         shown = names.get(address, address.replace("{path:video_id}", "<id>").replace("<path:video_id>", "<id>"))
         assert f"`{shown}" in README, address
 

@@ -90,6 +90,10 @@ class VideoAdmin(admin.ModelAdmin):
         "deleted_by", "deleted_reason",
     )  # fmt: skip
 
+    @admin.display(description="title", ordering="title_sort_key")
+    def titled(self, video: Video) -> str:
+        return video.display_title
+
     @admin.display(description="categories")
     def category_names(self, video: Video) -> str:
         return ", ".join(str(row) for row in video.categorizations.all()) or "–"

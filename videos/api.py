@@ -17,7 +17,7 @@ from .search import ALIASES as SORT_ALIASES
 from .search import LISTS, MAXIMUM_SIZE, MAXIMUM_VALUES, ORDERINGS, InvalidSearch, Search
 
 router = Router(tags=["reports"])
-READ = ["GET", "HEAD"]
+HEAD = ["HEAD"]
 
 
 class CategoryOut(Schema):
@@ -176,8 +176,8 @@ def error(code: str, message: str, status: int) -> JsonResponse:
     return JsonResponse({"error": code, "message": message}, status=status)
 
 
-@router.api_operation(
-    READ,
+@router.api_operation(HEAD, "/reports", include_in_schema=False)
+@router.get(
     "/reports",
     response={200: ListOut, 400: ErrorOut},
     summary="A page of videos",
@@ -214,8 +214,8 @@ def list_answer(query_string: str) -> str:
     )
 
 
-@router.api_operation(
-    READ,
+@router.api_operation(HEAD, "/filters", include_in_schema=False)
+@router.get(
     "/filters",
     response={200: FiltersOut, 400: ErrorOut},
     summary="Values of the filters, with counts",
@@ -234,8 +234,8 @@ def count_item(value: FacetValue) -> dict[str, Any]:
     return item
 
 
-@router.api_operation(
-    READ,
+@router.api_operation(HEAD, "/reports/{path:video_id}", include_in_schema=False)
+@router.get(
     "/reports/{path:video_id}",
     response={200: DetailOut, 404: ErrorOut},
     summary="One video with its summaries",

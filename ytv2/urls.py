@@ -1,13 +1,26 @@
 """Every address of the site."""
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import include, path
 
 from videos.api import api
 
 from . import health
 
+admin.site.site_header = admin.site.site_title = "YTV2"
+admin.site.index_title = "Library"
+
+
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask here for the icon of a page that names none, such as the admin's."""
+    return redirect(static("favicon.svg"))
+
+
 urlpatterns = [
+    path("favicon.ico", favicon),
     path("health", health.health, name="health"),
     path("health/db", health.database, name="health-database"),
     path("health/backend", health.backend, name="health-backend"),
