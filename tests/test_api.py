@@ -183,6 +183,20 @@ def test_search_without_a_sort_has_title_hits_first_then_the_newest_added():
     assert found(q="needle", sort="added_asc") == [f"video_{n:05d}" for n in (1, 2, 3, 4)]
 
 
+@pytest.mark.parametrize("sort", ["", "added_asc", "title", "newest"])
+@pytest.mark.parametrize(
+    "q", ["number", "number 1", "summary of", "audio of 2", "history", "nothing like it", "_", "é"]
+)
+def test_few_and_many_hits_are_found_the_same(library, monkeypatch, q, sort):
+    """Many hits are found by going through the videos in order, few by their keys (search.FEW)."""
+    summarise(make_video(40, title="Number one"), "No history of it.")
+    parameters = {"q": q, "size": 7} | ({"sort": sort} if sort else {})
+    few = [found(**parameters, page=page) for page in range(1, 7)]
+    monkeypatch.setattr("videos.search.FEW", -1)
+    assert [found(**parameters, page=page) for page in range(1, 7)] == few
+    assert len(set(chain(*few))) == reports(**parameters)["pagination"]["total_count"]
+
+
 def test_topics_and_dates_filter():
     make_video(1, key_topics=["codes", "war"], published_at=datetime(2025, 9, 10, tzinfo=UTC))
     make_video(2, key_topics=["war"], published_at=datetime(2025, 9, 11, 23, 59, 59, tzinfo=UTC))

@@ -12,7 +12,7 @@ from operator import or_
 from typing import Any, TypeVar
 
 from django.db import connection
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import StrIndex
 from django.db.models.lookups import GreaterThan
 from django.http import QueryDict
@@ -203,21 +203,22 @@ class Search:
             return list(self.in_order(self.filtered())[start:stop])
         if not storable((self.q,)):
             return []
-        found = self.at_this_revision(few_found_in_text, self.q)
-        if found is not None:
-            matching, in_title = self.filtered().filter(pk__in=found), title_has(self.q)
+        text_hits = self.at_this_revision(matching_count, Search(q=self.q).without_view())
+        if text_hits <= FEW:
+            found = self.at_this_revision(keys_found_in_text, self.q)
+            matching = self.filtered().filter(pk__in=found)
         else:
             # So many hits that the page is sooner found by going through the videos in their order.
-            in_title = strictly_in_title(self.q)
-            matching = self.filtered().filter(in_title | strictly_in_summary(self.q))
+            matching = self.filtered().filter(strictly_in_title(self.q) | strictly_in_summary(self.q))
         if self.sort:
             return list(self.in_order(matching)[start:stop])
         # Title hits first: two lists, one behind the other.
-        keys = list(self.in_order(matching.filter(in_title))[start:stop])
+        hits = self.at_this_revision(title_count, self.without_view())
+        in_title = title_has(self.q) if hits <= FEW else strictly_in_title(self.q)
+        keys = list(self.in_order(self.filtered().filter(in_title))[start : min(stop, hits)]) if start < hits else []
         if len(keys) == self.size:
             return keys
-        hits = start + len(keys) if keys else self.at_this_revision(title_count, self.without_view())
-        rest = self.in_order(matching.exclude(in_title))
+        rest = self.in_order(matching.exclude(strictly_in_title(self.q)))
         return keys + list(rest[max(start - hits, 0) : stop - hits])
 
     def in_order(self, videos: QuerySet[Video]) -> QuerySet[Any]:
@@ -261,10 +262,9 @@ def title_count(search: Search) -> int:
     return search.filtered().filter(title_has(search.q)).count()
 
 
-def few_found_in_text(q: str) -> tuple[str, ...] | None:
-    """Keys of the videos with q in title or summary, or None if they are more than a few."""
-    keys = tuple(found_in_text(q).values_list("pk", flat=True)[: FEW + 1])
-    return keys if len(keys) <= FEW else None
+def keys_found_in_text(q: str) -> tuple[str, ...]:
+    """Keys of the videos with q in title or summary."""
+    return tuple(found_in_text(q))
 
 
 EMPTY: dict[str, Any] = dict.fromkeys(dict.fromkeys(LISTS.values()), ()) | {
@@ -334,13 +334,28 @@ def categorised(**row: object) -> Exists:
     return Exists(Categorization.objects.filter(video=OuterRef("pk"), **row))
 
 
-def found_in_text(q: str) -> QuerySet[Video]:
-    """Videos, deleted ones too, with q in the title or in a summary that is read today.
+def found_in_text(q: str) -> QuerySet[Any]:
+    """Keys of the videos, deleted ones too, with q in the title or in a summary that is read today.
 
     Two index scans and a union: an OR across two tables could use neither index.
     """
-    in_summary = Video.objects.filter(summaries__is_latest=True, summaries__text_folded__contains=Fold(Value(q)))
-    return Video.objects.filter(title_has(q)).values("pk").union(in_summary.values("pk"))
+    return in_titles(q).union(in_summaries(q))
+
+
+def in_titles(q: str) -> QuerySet[Any]:
+    """Keys of the videos with q in the title."""
+    return Video.objects.filter(title_has(q)).values_list("pk", flat=True)
+
+
+def in_summaries(q: str) -> QuerySet[Any]:
+    """Keys of the videos with q in a summary that is read today, once for each such summary."""
+    found = latest_summaries().filter(text_folded__contains=Fold(Value(q)))
+    return found.values_list("video_id", flat=True)
+
+
+def latest_summaries() -> QuerySet[Any]:
+    """The summaries that are read today, by the name of the relation."""
+    return Video.summaries.rel.related_model.objects.filter(is_latest=True)
 
 
 def title_has(q: str) -> Q:
@@ -354,9 +369,13 @@ def strictly_in_title(q: str) -> Q:
 
 
 def strictly_in_summary(q: str) -> Q:
-    """A summary that is read today has q: what is asked of each video in turn."""
-    summaries = Video.summaries.rel.related_model.objects.filter(video=OuterRef("pk"), is_latest=True)
-    return Q(Exists(summaries.filter(GreaterThan(StrIndex("text_folded", Fold(Value(q))), 0))))
+    """A summary that is read today has q: what is asked of each video in turn.
+
+    A maximum and not EXISTS, which the planner may answer for all videos at once.
+    """
+    position = StrIndex("text_folded", Fold(Value(q)))
+    summaries = latest_summaries().filter(video=OuterRef("pk")).order_by().values("video")
+    return Q(GreaterThan(Subquery(summaries.annotate(position=Max(position)).values("position")), 0))
 
 
 def kept_count(search: Search) -> int | None:
