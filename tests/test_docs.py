@@ -80,3 +80,12 @@ def test_no_file_names_a_package_registry():
     for path in ROOT.glob("requirements*.txt"):
         assert "://" not in path.read_text()
     assert settings.BASE_DIR == ROOT
+
+
+@pytest.mark.parametrize("number", range(1, len(OWN_APPS)))
+def test_imports_point_one_way(number):
+    """ytv2 → ingest → summaries → videos (README, "Where things are")."""
+    order = ("ytv2", "ingest", "summaries", "videos")
+    above = "|".join(order[:number])
+    for path in (ROOT / order[number]).rglob("*.py"):
+        assert not re.search(rf"^\s*(from|import) ({above})\b", path.read_text(), re.MULTILINE), path
