@@ -1,10 +1,10 @@
 """`make bench N=100000`: how fast the answers are, beside the old systems' figures.
 
 gunicorn as in production, one client on one connection, warm: p50 and p95 of each row. "New" requests
-carry a parameter that nobody asks for, so that no answer is one that the server remembers; "same" are
-the same request again. A made-up library of N videos is imported once into a database of its own and
-used again the next time. Nothing here passes or fails: machines differ. Rows whose new requests fall
-short of the aims are named.
+carry a parameter that nobody asks for, so that no answer is one that the server remembers (but the page
+drops what it does not know, so its two figures are of the same kind); "same" are the same request again.
+A made-up library of N videos is imported once into a database of its own and used again the next time.
+Nothing here passes or fails: machines differ. Rows whose new requests fall short of the aims are named.
 """
 
 import argparse
