@@ -7,7 +7,7 @@ describe them, and a test holds the one against the other.
 import json
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI, Router, Schema
 
 from .facets import FacetValue, facets
@@ -186,13 +186,13 @@ def error(code: str, message: str, status: int) -> JsonResponse:
 def list_reports(request: HttpRequest) -> HttpResponse:
     """The videos that match all parameters; within a repeated parameter any value will do."""
     search = Search.from_query(request.GET)
-    answer = search.at_this_revision(list_answer, request.GET.urlencode())
+    answer = search.at_this_revision(list_answer, (search, request.GET.urlencode()))
     return HttpResponse(answer, content_type="application/json")
 
 
-def list_answer(query_string: str) -> str:
-    """The JSON of a page of videos, for a query string."""
-    search = Search.from_query(QueryDict(query_string))
+def list_answer(asked: tuple[Search, str]) -> str:
+    """The JSON of a page of videos. The query string is there because equal searches can be asked in several words."""
+    search, _ = asked
     total = search.count()
     pages = -(-total // search.size)
     return json.dumps(

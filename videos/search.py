@@ -144,7 +144,14 @@ class Search:
 
     def without(self, *names: str) -> "Search":
         """The same search with these filters taken off."""
-        return replace(self, **{name: EMPTY[name] for name in names})
+        return self.changed(**{name: EMPTY[name] for name in names})
+
+    def changed(self, **values: Any) -> "Search":
+        """The same search with other values, answered from the same revision of the library."""
+        search = replace(self, **values)
+        if "revision" in vars(self):
+            vars(search)["revision"] = self.revision
+        return search
 
     @property
     def answered_sort(self) -> str:
@@ -203,7 +210,7 @@ class Search:
             return list(self.in_order(self.filtered())[start:stop])
         if not storable((self.q,)):
             return []
-        text_hits = self.at_this_revision(matching_count, Search(q=self.q).without_view())
+        text_hits = self.at_this_revision(matching_count, self.without_view().without(*EMPTY.keys() - {"q"}))
         if text_hits <= FEW:
             found = self.at_this_revision(keys_found_in_text, self.q)
             matching = self.filtered().filter(pk__in=found)
@@ -241,7 +248,7 @@ class Search:
 
     def without_view(self) -> "Search":
         """The filters alone, as the key of what depends on nothing else."""
-        return replace(self, sort="", page=1, size=API_SIZE, echo={})
+        return self.changed(sort="", page=1, size=API_SIZE, echo={})
 
 
 # More hits than this are not looked up one by one.
@@ -344,13 +351,13 @@ def found_in_text(q: str) -> QuerySet[Any]:
 
 def in_titles(q: str) -> QuerySet[Any]:
     """Keys of the videos with q in the title."""
-    return Video.objects.filter(title_has(q)).values_list("pk", flat=True)
+    return Video.objects.filter(title_has(q)).order_by().values_list("pk", flat=True)
 
 
 def in_summaries(q: str) -> QuerySet[Any]:
     """Keys of the videos with q in a summary that is read today, once for each such summary."""
     found = latest_summaries().filter(text_folded__contains=Fold(Value(q)))
-    return found.values_list("video_id", flat=True)
+    return found.order_by().values_list("video_id", flat=True)
 
 
 def latest_summaries() -> QuerySet[Any]:

@@ -24,16 +24,15 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         search = Search.from_query(request.GET, default_size=PAGE_SIZE, default_sort=DEFAULT_SORT)
     except InvalidSearch as error:
         return render(request, "400.html", {"message": str(error)}, status=400)
-    staff = request.user.is_staff
-    return HttpResponse(search.at_this_revision(dashboard_html, (address.url, staff)))
+    shown = (search, address.url, request.user.is_staff)
+    return HttpResponse(search.at_this_revision(dashboard_html, shown))
 
 
-def dashboard_html(shown: tuple[str, bool]) -> str:
-    """The dashboard at a URL, for staff or not: nothing else of the request shows on it."""
-    url, staff = shown
-    query = QueryDict(url.partition("?")[2])
-    search = Search.from_query(query, default_size=PAGE_SIZE, default_sort=DEFAULT_SORT)
-    context = {"dashboard": dashboard_of(search, Address.from_query(query)), "user": {"is_staff": staff}}
+def dashboard_html(shown: tuple[Search, str, bool]) -> str:
+    """The dashboard of a search at a URL, for staff or not: nothing else of the request shows on it."""
+    search, url, staff = shown
+    address = Address.from_query(QueryDict(url.partition("?")[2]))
+    context = {"dashboard": dashboard_of(search, address), "user": {"is_staff": staff}}
     return render_to_string("videos/dashboard.html", context)
 
 
