@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SERVER := $(VENV)/.server
 
-.PHONY: help run test lint format bench lock clean
+.PHONY: help run test lint format bench bench-import lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: $(INSTALLED) $(SERVER) ## serve a library on this machine: make run [SNAPSHOT=old.db] [PORT=8000]
 	@$(BIN)/python manage.py run --port "$(PORT)" --snapshot "$(SNAPSHOT)"
@@ -28,6 +28,9 @@ format: $(INSTALLED) ## format the code
 
 bench: $(INSTALLED) $(SERVER) ## measure speed on a made-up library: make bench [N=100000]
 	@$(BIN)/python -m tests.bench --videos "$(N)"
+
+bench-import: $(INSTALLED) $(SERVER) ## measure import, verify and export beside a bare COPY: make bench-import [N=100000]
+	@$(BIN)/python -m tests.bench_import --videos "$(N)"
 
 lock: $(INSTALLED) ## compile the requirements with hashes (needs uv: pip install uv)
 	@uv pip compile $(LOCK) pyproject.toml -o requirements.txt

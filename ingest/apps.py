@@ -38,7 +38,7 @@ def import_configured_snapshot(using: str, **_: Any) -> None:
     path = Path(settings.SQLITE_SNAPSHOT)
     try:
         check_file(path)
-        if not Snapshot.objects.filter(sha256=file_sha256(path)).exists():
+        if not Snapshot.objects.imported().filter(sha256=file_sha256(path), vaulted_at__isnull=False).exists():
             call_command("import_sqlite", str(path))
     except SnapshotError as error:
         raise CommandError(f"SQLITE_SNAPSHOT: {error}") from error

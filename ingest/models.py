@@ -1,56 +1,116 @@
-"""What came in, exactly: the vault of imported snapshots, and rows that could not be modelled."""
+"""What came in, exactly: the vault of imported snapshots, what became of each row, and files of sound."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, When
+from django.utils import timezone
+
+from videos.models import Video
+
+from .sqlite.schema import Generation
+
+# The vault's name for the rows of `sqlite_master`, less the page numbers: (type, name, tbl_name, sql).
+SCHEMA_TABLE = "sqlite_schema"
+
+
+class SnapshotQuerySet(models.QuerySet["Snapshot"]):
+    def imported(self) -> "SnapshotQuerySet":
+        """Snapshots whose rows have become models; first of them the one that an export goes back to.
+
+        It is of the latest generation of the schema, which can hold the most, and imported last.
+        """
+        ranks = [When(generation=generation, then=rank) for rank, generation in enumerate(Generation)]
+        return self.filter(imported_at__isnull=False).order_by(Case(*ranks, default=-1).desc(), "-imported_at", "-pk")
 
 
 class Snapshot(models.Model):
-    """One imported SQLite file, known by the digest of its bytes."""
+    """One SQLite file, known by the digest of its bytes.
+
+    Its import goes through three states: rows go into the vault, batch by batch (`vaulted_at` is empty);
+    all are there; they have become models (`imported_at`), which happens in one transaction.
+    """
 
     sha256 = models.CharField(max_length=64, unique=True)
     name = models.TextField(help_text="The file's name, without its folder.")
     size_bytes = models.PositiveBigIntegerField()
     generation = models.TextField()
-    schema = models.JSONField(help_text="The CREATE statements of the file, as they stand in it.")
-    imported_at = models.DateTimeField(auto_now_add=True)
+    schema = models.JSONField(help_text="The CREATE statements of the file, for reading; exact ones are in the vault.")
+    tables = models.JSONField(
+        default=dict, help_text="For each table its columns in order, and whether the keys of its rows are rowids."
+    )
+    pragmas = models.JSONField(default=dict, help_text="user_version, application_id, page_size, auto_vacuum.")
+    vaulted_at = models.DateTimeField(null=True, help_text="When the last row was in the vault.")
+    imported_at = models.DateTimeField(null=True, help_text="When the rows became models, the first time.")
     report = models.JSONField(default=dict, help_text="What its first import did with every row.")
 
+    objects = SnapshotQuerySet.as_manager()
+
     class Meta:
-        ordering = ("-imported_at",)
+        ordering = ("-pk",)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.sha256[:12]})"
 
 
+class VaultRow(models.Model):
+    """One row of a snapshot, verbatim (sqlite/codec.py): the proof that nothing was lost."""
+
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    table = models.TextField()
+    key = models.BigIntegerField(help_text="The row's rowid, or its place in a table without.")
+    content = models.BinaryField(help_text="The canonical bytes of its values.")
+    sha256 = models.BinaryField(max_length=32)
+
+    class Meta:
+        ordering = ("snapshot", "table", "key")
+        constraints = (models.UniqueConstraint(fields=("snapshot", "table", "key"), name="ingest_vaultrow_unique"),)
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.key}"
+
+
 class Outcome(models.TextChoices):
-    """What the import made of a row of the snapshot: each row has exactly one."""
+    """What the import made of a row of the tables that are modelled: each has exactly one."""
 
     MODELLED = "modelled", "modelled"
     QUARANTINED = "quarantined", "quarantined"
     SKIPPED_DELETED = "skipped_deleted", "skipped: the video is deleted here"
-    KEPT = "kept", "kept in the vault only"
 
 
-class VaultRow(models.Model):
-    """One row of a snapshot, verbatim (sqlite/codec.py): the proof that nothing was lost."""
+class RowOutcome(models.Model):
+    """What the last import of a snapshot made of a row, and the video that it became part of.
 
-    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="rows")
+    Rows of tables that are kept in the vault only have none.
+    """
+
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="outcomes", db_index=False)
     table = models.TextField()
-    key = models.BigIntegerField(help_text="The row's rowid.")
-    content = models.BinaryField(help_text="The canonical bytes of its values.")
-    sha256 = models.BinaryField(max_length=32)
+    key = models.BigIntegerField()
     outcome = models.CharField(max_length=15, choices=Outcome.choices)
-    video_id = models.TextField(blank=True, default="", help_text="The video that the row became part of.")
+    video_id = models.TextField(blank=True, default="")
 
     class Meta:
         ordering = ("snapshot", "table", "key")
         constraints = (
-            models.UniqueConstraint(fields=("snapshot", "table", "key"), name="ingest_vaultrow_unique"),
-            models.CheckConstraint(condition=Q(outcome__in=Outcome.values), name="ingest_vaultrow_outcome_known"),
+            models.UniqueConstraint(fields=("snapshot", "table", "key"), name="ingest_rowoutcome_unique"),
+            models.CheckConstraint(condition=Q(outcome__in=Outcome.values), name="ingest_rowoutcome_known"),
         )
 
     def __str__(self) -> str:
-        return f"{self.table} {self.key}"
+        return f"{self.table} {self.key}: {self.outcome}"
+
+
+class QuarantinedRowQuerySet(models.QuerySet["QuarantinedRow"]):
+    def open(self) -> "QuarantinedRowQuerySet":
+        """Rows that are in no model and that nobody has accepted as such."""
+        return self.filter(resolved_at__isnull=True, accepted_at__isnull=True)
+
+    def unresolved(self) -> "QuarantinedRowQuerySet":
+        """Rows that are in no model."""
+        return self.filter(resolved_at__isnull=True)
+
+    def accept(self, by: str) -> int:
+        """Let these rows stay in the vault only, by a person's word; the number of rows accepted now."""
+        return self.open().update(accepted_at=timezone.now(), accepted_by=by)
 
 
 class QuarantinedRow(models.Model):
@@ -59,11 +119,38 @@ class QuarantinedRow(models.Model):
     row = models.OneToOneField(VaultRow, on_delete=models.CASCADE, related_name="quarantine")
     code = models.TextField()
     column = models.TextField(blank=True, default="")
-    value = models.BinaryField(null=True)
+    value = models.BinaryField(null=True, help_text="The canonical bytes of the offending value.")
     message = models.TextField()
+    accepted_at = models.DateTimeField(null=True, help_text="When a person let it stay in the vault only.")
+    accepted_by = models.TextField(blank=True, default="")
+    resolved_at = models.DateTimeField(null=True, help_text="When it could be modelled after all.")
+    resolved_by = models.TextField(blank=True, default="")
+
+    objects = QuarantinedRowQuerySet.as_manager()
 
     class Meta:
         ordering = ("row",)
 
     def __str__(self) -> str:
         return f"{self.row}: {self.code}"
+
+
+class AudioFile(models.Model):
+    """A file of sound that belongs to a video, under a name of our own in the default storage."""
+
+    video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="audio_files")
+    name = models.TextField(unique=True, help_text="The name in the storage.")
+    source_name = models.TextField(blank=True, default="", help_text="The name it came with.")
+    size_bytes = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    added_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-added_at", "-pk")
+        constraints = (
+            models.UniqueConstraint(fields=("video", "sha256"), name="ingest_audiofile_once"),
+            models.CheckConstraint(condition=Q(size_bytes__gt=0), name="ingest_audiofile_not_empty"),
+        )
+
+    def __str__(self) -> str:
+        return self.name

@@ -31,7 +31,7 @@ class SummaryAdmin(admin.ModelAdmin):
         return format_html("<div>{}</div>", mark_safe(summary.html))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Summary]:
-        return super().get_queryset(request).defer("text_folded", "search_vector")
+        return super().get_queryset(request).defer("text_folded")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -5,22 +5,18 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Left
+from psycopg.types.json import Jsonb
 
-from videos.models import Fold, Video
+from videos.copy import copy_rows
+from videos.models import Fold, Video, track
 from videos.triggers import revision_triggers
 
 from . import triggers
 from .rendering import render
-
-# A search vector holds 1 MB at most (PostgreSQL, "Limitations" of full text search), and a character of
-# some scripts takes 4 bytes and, in a word with a hyphen, counts twice.
-SEARCHED_CHARACTERS = 80_000
 
 
 class Variant(models.TextChoices):
@@ -90,21 +86,37 @@ class SummaryText:
     word_count: int | None = None
 
 
+class MergedTexts(NamedTuple):
+    """How many texts a merge added as revisions, and how many of them under another number than they came with."""
+
+    added: int
+    renumbered: int
+
+
+# The columns of a new revision, with types of PostgreSQL.
+COPIED = {
+    "video_id": "text", "variant": "text", "revision": "int4", "is_latest": "bool", "text": "text", "html": "text",
+    "language": "text", "generated_at": "timestamptz", "created_at": "timestamptz", "updated_at": "timestamptz",
+    "metadata": "jsonb", "raw_payload": "jsonb", "file_size_bytes": "int8", "word_count": "int8",
+}  # fmt: skip
+
 # Columns that no page shows.
-UNREAD = ("text_folded", "search_vector", "raw_payload", "metadata")
+UNREAD = ("text_folded", "raw_payload", "metadata")
 
 
 class SummaryQuerySet(models.QuerySet["Summary"]):
     def merge(
         self, texts_of: Mapping[str, Sequence[SummaryText]], newest: AbstractSet[str], *, is_history: bool = False
-    ) -> int:
-        """Add the texts of these videos, by video_id, as revisions; the number of revisions added.
+    ) -> MergedTexts:
+        """Add the texts of these videos, by video_id, as revisions.
 
         A text that the latest revision of its variant has already is nothing. A text of data that is older
         than what is stored (its video is not in `newest`) only fills a variant that has none. With
         `is_history` the texts are a record of the past that may have been merged before: a text that any
         stored revision has is nothing. The caller has upserted the videos in this transaction, so their
         rows are locked and revisions have no gaps.
+
+        A revision number that the sender gave is kept unless it is taken, or a later text has a smaller one.
         """
         stored: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
         for video_id, variant, revision, text in (
@@ -115,6 +127,7 @@ class SummaryQuerySet(models.QuerySet["Summary"]):
             stored[video_id, variant].append((revision, text))
 
         added: dict[tuple[str, str], list[Summary]] = defaultdict(list)
+        renumbered = 0
         for video_id, texts in texts_of.items():
             for sent in sorted(texts, key=lambda text: (text.is_latest, text.revision)):
                 before, new = stored[video_id, sent.variant], added[video_id, sent.variant]
@@ -124,6 +137,7 @@ class SummaryQuerySet(models.QuerySet["Summary"]):
                 if sent.text in (known if is_history or not new else ()) or (new and sent.text == new[-1].text):
                     continue
                 last = new[-1].revision if new else before[-1][0] if before else 0
+                renumbered += 0 < sent.revision <= last
                 new.append(
                     Summary(
                         video_id=video_id,
@@ -133,7 +147,7 @@ class SummaryQuerySet(models.QuerySet["Summary"]):
                 )
         rows = [summary for summaries in added.values() for summary in summaries]
         if not rows:
-            return 0
+            return MergedTexts(0, 0)
         for summaries in added.values():
             if summaries:
                 summaries[-1].is_latest = True
@@ -142,8 +156,20 @@ class SummaryQuerySet(models.QuerySet["Summary"]):
             if summaries and stored[video_id, variant]:
                 replaced |= Q(video=video_id, variant=variant)
         self.filter(replaced, is_latest=True).update(is_latest=False)
-        self.bulk_create(rows, batch_size=1000)
-        return len(rows)
+        copy_rows(
+            "summaries_summary",
+            COPIED,
+            (
+                [
+                    Jsonb(value)
+                    if kind == "jsonb" and (value := getattr(row, name)) is not None
+                    else getattr(row, name)
+                    for name, kind in COPIED.items()
+                ]
+                for row in rows
+            ),
+        )
+        return MergedTexts(len(rows), renumbered)
 
     def latest(self) -> "SummaryQuerySet":
         """The latest revision of each variant."""
@@ -154,6 +180,9 @@ class SummaryQuerySet(models.QuerySet["Summary"]):
         return sorted(self.latest().defer(*UNREAD), key=lambda summary: Variant.rank(summary.variant))
 
 
+@track(
+    model_name="SummaryEvent", fields=["video", "variant", "revision", "text", "language", "metadata", "raw_payload"]
+)
 class Summary(models.Model):
     """One revision of one variant of a video's summary. A new text is a new revision; old ones stay."""
 
@@ -174,11 +203,6 @@ class Summary(models.Model):
     word_count = models.PositiveBigIntegerField(null=True, blank=True)
 
     text_folded = models.GeneratedField(expression=Fold(F("text")), output_field=models.TextField(), db_persist=True)
-    search_vector = models.GeneratedField(
-        expression=SearchVector(Left("text", SEARCHED_CHARACTERS), weight="B", config="simple"),
-        output_field=SearchVectorField(),
-        db_persist=True,
-    )
 
     objects = SummaryQuerySet.as_manager()
 

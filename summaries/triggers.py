@@ -8,24 +8,50 @@ from videos.triggers import Trigger
 # the newest, and that revisions only grow.
 
 
+def older_revision(row: str) -> str:
+    """PL/pgSQL that refuses a row because a newer revision is there."""
+    return f"""
+        RAISE EXCEPTION 'revision % of % of video % is older than one that is stored',
+            {row}.revision, {row}.variant, {row}.video_id
+        USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'summaries_summary_revisions_only_grow';
+    """
+
+
 def latest_pointer_triggers() -> list[Trigger]:
     """Triggers of Summary. A refusal is an IntegrityError with the constraint's name."""
     return [
+        # Once for a statement: looked up row by row, with the plan of a table that was empty when the
+        # session began, each new row would read all others.
         Trigger(
             name="revisions_only_grow",
+            level=pgtrigger.Statement,
+            when=pgtrigger.After,
+            operation=pgtrigger.Insert,
+            referencing=pgtrigger.Referencing(new="new_rows"),
+            func=f"""
+                DECLARE
+                    added summaries_summary%ROWTYPE;
+                BEGIN
+                    SELECT new_rows.* INTO added FROM new_rows JOIN summaries_summary AS other
+                    USING (video_id, variant)
+                    WHERE other.revision > new_rows.revision
+                    AND NOT EXISTS (SELECT FROM new_rows AS same WHERE same.id = other.id)
+                    LIMIT 1;
+                    IF FOUND THEN {older_revision("added")} END IF;
+                    RETURN NULL;
+                END;
+            """,
+        ),
+        Trigger(
+            name="revisions_are_not_moved_back",
             when=pgtrigger.Before,
-            operation=pgtrigger.Insert | pgtrigger.UpdateOf("revision", "variant", "video_id"),
-            func="""
+            operation=pgtrigger.UpdateOf("revision", "variant", "video_id"),
+            func=f"""
                 IF EXISTS (
                     SELECT FROM summaries_summary AS other
                     WHERE other.video_id = NEW.video_id AND other.variant = NEW.variant
                     AND other.id <> NEW.id AND other.revision > NEW.revision
-                ) THEN
-                    RAISE EXCEPTION 'revision % of % of video % is older than one that is stored',
-                        NEW.revision, NEW.variant, NEW.video_id
-                    USING ERRCODE = 'integrity_constraint_violation',
-                        CONSTRAINT = 'summaries_summary_revisions_only_grow';
-                END IF;
+                ) THEN {older_revision("NEW")} END IF;
                 RETURN NEW;
             """,
         ),

@@ -5,20 +5,27 @@ from django.contrib.admin.sites import site
 from django.core.management import call_command
 from django.urls import reverse
 
-from ingest.models import QuarantinedRow, Snapshot, VaultRow
+from ingest.models import AudioFile, QuarantinedRow, RowOutcome, Snapshot, VaultRow
 from ingest.sqlite.codec import Text, encode
 from summaries.models import Summary
 from videos.models import Categorization, Category, Subcategory, Video
 
 from .factories import make_library
 
-MODELS = (Video, Category, Subcategory, Categorization, Summary, Snapshot, VaultRow, QuarantinedRow)
+MODELS = (
+    Video, Category, Subcategory, Categorization, Summary, Snapshot, VaultRow, RowOutcome, QuarantinedRow, AudioFile,
+)  # fmt: skip
 
 pytestmark = pytest.mark.django_db
 
 
 def address(model, page: str, *arguments) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=arguments)
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
@@ -30,6 +37,9 @@ def everything(tmp_path) -> None:
         row=VaultRow.objects.first(), code="nul_in_text", column="title", message="A NUL.",
         value=encode((Text(b"a\x00\xff<script>"),)),
     )  # fmt: skip
+    AudioFile.objects.create(
+        video=Video.objects.first(), name="audio/a.mp3", source_name="<script>alert(1)</script>.mp3", size_bytes=1
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -67,7 +77,7 @@ def test_a_persons_title_outlives_the_same_snapshot(tmp_path, admin_client):
     assert video.title == "A better title"
 
 
-@pytest.mark.parametrize("model", [Video, Summary, Snapshot, VaultRow, QuarantinedRow])
+@pytest.mark.parametrize("model", [Video, Summary, Snapshot, VaultRow, RowOutcome, QuarantinedRow, AudioFile])
 def test_nothing_can_be_removed(everything, admin_client, model):
     row = model.objects.first()
     assert admin_client.post(address(model, "delete", row.pk), {"post": "yes"}).status_code == 403

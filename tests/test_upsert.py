@@ -156,7 +156,7 @@ def test_a_new_text_is_a_new_revision_and_the_same_text_is_nothing():
     newest = {RECORD.video_id}
 
     def add(*texts: SummaryText) -> int:
-        return Summary.objects.merge({RECORD.video_id: texts}, newest)
+        return Summary.objects.merge({RECORD.video_id: texts}, newest).added
 
     assert add(SummaryText("audio", "one")) == 1
     assert add(SummaryText("audio", "one")) == 0
@@ -165,7 +165,7 @@ def test_a_new_text_is_a_new_revision_and_the_same_text_is_nothing():
     assert list(rows) == [
         ("audio", 1, False, "one"), ("audio", 2, True, "two"), ("audio-fr", 1, True, "deux")
     ]  # fmt: skip
-    assert Summary.objects.merge({RECORD.video_id: [SummaryText("audio", "three")]}, set()) == 0
+    assert Summary.objects.merge({RECORD.video_id: [SummaryText("audio", "three")]}, set()).added == 0
 
 
 def test_a_text_that_comes_back_is_a_revision_of_its_own():
@@ -184,7 +184,7 @@ def test_a_history_keeps_its_order_and_merges_once():
         SummaryText("audio", "A", revision=3),
     ]
     for added in (3, 0, 0):
-        count = Summary.objects.merge({RECORD.video_id: history}, {RECORD.video_id}, is_history=True)
+        count = Summary.objects.merge({RECORD.video_id: history}, {RECORD.video_id}, is_history=True).added
         assert count == added
     assert list(Summary.objects.order_by("revision").values_list("text", "is_latest")) == [
         ("A", False), ("B", False), ("A", True)
@@ -194,7 +194,7 @@ def test_a_history_keeps_its_order_and_merges_once():
 def test_a_text_of_any_script_and_length_can_be_searched():
     upsert(RECORD)
     text = " ".join(f"字字字字-字字{chr(0x4E00 + n)}{chr(0x5E00 + n % 97)}" for n in range(20_000))
-    assert Summary.objects.merge({RECORD.video_id: [SummaryText("audio", text)]}, {RECORD.video_id}) == 1
+    assert Summary.objects.merge({RECORD.video_id: [SummaryText("audio", text)]}, {RECORD.video_id}) == (1, 0)
 
 
 class AnyOrder(TestCase):

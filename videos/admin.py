@@ -99,7 +99,7 @@ class VideoAdmin(admin.ModelAdmin):
         return ", ".join(str(row) for row in video.categorizations.all()) or "–"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
-        queryset = super().get_queryset(request).defer("title_sort_key", "search_vector", "analysis", "extra")
+        queryset = super().get_queryset(request).defer("title_sort_key", "analysis", "extra")
         return queryset.prefetch_related("categorizations__subcategory__category", "categorizations__category")
 
     def save_model(self, request: HttpRequest, video: Video, form: Any, change: bool) -> None:

@@ -4,20 +4,23 @@
 is its own tombstone, and triggers refuse to bring it back or to remove it (triggers.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
+import pghistory
+import pgtrigger
 from django.contrib.postgres.indexes import GinIndex, OpClass
-from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import connection, models
 from django.db.models import F, Func, Q
 from django.urls import reverse
 
 from . import triggers
+from .copy import copy_rows
 from .keys import VideoKey
-from .upsert import UpsertResult, VideoRecord, upsert
+from .upsert import UpsertResult, VideoRecord, upsert, upsert_from
 
 
 class Fold(Func):
@@ -76,10 +79,31 @@ class VideoQuerySet(models.QuerySet["Video"]):
         """Merge what came in of these videos (upsert.py); the results by video_id."""
         return upsert(records)
 
+    def upsert_from(
+        self, relation: str, parameters: Sequence[object], updated_at_of: Mapping[str, datetime | None]
+    ) -> dict[str, UpsertResult]:
+        """The same for records in a relation of the database (upsert.py)."""
+        return upsert_from(relation, parameters, updated_at_of)
+
     def get_by_natural_key(self, video_id: str) -> "Video":
         return self.get(video_id=video_id)
 
 
+def track(insert: bool = False, **options: object) -> Callable[[type[models.Model]], type[models.Model]]:
+    """History by triggers (django-pghistory): what a row was before each change, when, and by whom.
+
+    A change without a context came by raw SQL, or from a shell.
+    """
+    events = [
+        pghistory.UpdateEvent(row=pghistory.Old, level=pgtrigger.Statement),
+        pghistory.DeleteEvent(level=pgtrigger.Statement),
+    ]
+    if insert:
+        events.append(pghistory.InsertEvent(level=pgtrigger.Statement))
+    return pghistory.track(*events, append_only=True, **options)
+
+
+@track(exclude=["title_folded", "title_sort_key"])
 class Video(models.Model):
     """One watched thing: a YouTube video, a Reddit post, a web page. Empty text and 0 mean: not known."""
 
@@ -135,11 +159,6 @@ class Video(models.Model):
     title_folded = models.GeneratedField(expression=Fold(F("title")), output_field=models.TextField(), db_persist=True)
     title_sort_key = models.GeneratedField(
         expression=SortKey(F("title")), output_field=models.TextField(db_collation="C"), db_persist=True
-    )
-    search_vector = models.GeneratedField(
-        expression=SearchVector("title", weight="A", config="simple"),
-        output_field=SearchVectorField(),
-        db_persist=True,
     )
 
     objects = VideoQuerySet.as_manager()
@@ -310,19 +329,21 @@ class CategorizationQuerySet(models.QuerySet["Categorization"]):
             return 0
         categories, subcategories = self.named_categories({pair for pairs in changed.values() for pair in pairs})
         self.filter(video__in=[video_id for video_id in changed if stored[video_id]]).delete()
-        rows = [
-            Categorization(
-                video_id=video_id,
-                position=position,
-                category_id=categories[pair.category],
-                subcategory_id=subcategories[pair.category, pair.subcategory] if pair.subcategory else None,
-                origin=pair.origin,
-            )
-            for video_id, pairs in changed.items()
-            for position, pair in enumerate(pairs)
-        ]
-        self.bulk_create(rows, batch_size=5000)
-        return len(rows)
+        return copy_rows(
+            "videos_categorization",
+            {"video_id": "text", "position": "int4", "category_id": "int8", "subcategory_id": "int8", "origin": "text"},
+            (
+                (
+                    video_id,
+                    position,
+                    categories[pair.category],
+                    subcategories[pair.category, pair.subcategory] if pair.subcategory else None,
+                    str(pair.origin),
+                )
+                for video_id, pairs in changed.items()
+                for position, pair in enumerate(pairs)
+            ),
+        )
 
     def named_categories(self, pairs: AbstractSet[Pair]) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
         """Primary keys of categories by name and of subcategories by both names; unknown names are added."""
@@ -347,6 +368,7 @@ class CategorizationQuerySet(models.QuerySet["Categorization"]):
         return categories, subcategories
 
 
+@track(insert=True)
 class Categorization(models.Model):
     """A video is in a category and, mostly, in one of its subcategories. Without one: a flat old name."""
 

@@ -7,11 +7,12 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from django.db import connection
@@ -132,15 +133,14 @@ def merged(column: str) -> str:
 
 
 @cache
-def statement() -> str:
-    """INSERT of records (one array parameter a column), merging into rows that are there.
+def statement(relation: str) -> str:
+    """INSERT of the records in a relation (SQL; documents as text), merging into rows that are there.
 
     1. ON CONFLICT waits for a concurrent writer of the same key and locks the row, also where WHERE
        then passes it over; so a delete that commits first is seen, and the row is left alone.
     2. A row that the merge would not change is not written: no new row version, no trigger, not returned.
     """
     names = ", ".join(COLUMNS)
-    arrays = ", ".join(f"%s::{'text' if kind == 'jsonb' else kind}[]" for kind in COLUMNS.values())
     values = ", ".join(f"{name}::jsonb" if kind == "jsonb" else name for name, kind in COLUMNS.items())
     updated = [name for name in COLUMNS if name != "video_id"]
     after = {name: merged(name).replace("sent.", "excluded.") for name in updated}
@@ -149,11 +149,30 @@ def statement() -> str:
     after_row = ", ".join(after[name] for name in updated)
     return f"""
         INSERT INTO videos_video AS stored ({names}, deleted_by, deleted_reason)
-        SELECT {values}, '', '' FROM unnest({arrays}) AS sent ({names}) ORDER BY video_id
+        SELECT {values}, '', '' FROM {relation} ORDER BY video_id
         ON CONFLICT (video_id) DO UPDATE SET {sets}
         WHERE stored.deleted_at IS NULL AND ROW({before_row}) IS DISTINCT FROM ROW({after_row})
         RETURNING video_id, xmax = 0
     """
+
+
+VALUES = attrgetter(*COLUMNS)
+# Most documents are empty ones.
+EMPTY_DOCUMENTS = {list: "[]", dict: "{}", type(None): "null"}
+
+# The types of a table or an array that holds records on their way in: documents are text there.
+STAGED_TYPES = {name: "text" if kind == "jsonb" else kind for name, kind in COLUMNS.items()}
+ARRAYS = f"unnest({', '.join(f'%s::{kind}[]' for kind in STAGED_TYPES.values())}) AS sent ({', '.join(COLUMNS)})"
+
+
+def staged(record: VideoRecord) -> list[Any]:
+    """The values of a record in the order and types of STAGED_TYPES."""
+    return [
+        (json.dumps(value) if value else EMPTY_DOCUMENTS.get(type(value)) or json.dumps(value))
+        if kind == "jsonb"
+        else value
+        for value, kind in zip(VALUES(record), COLUMNS.values(), strict=True)
+    ]
 
 
 def upsert(records: Sequence[VideoRecord]) -> dict[str, UpsertResult]:
@@ -164,27 +183,31 @@ def upsert(records: Sequence[VideoRecord]) -> dict[str, UpsertResult]:
     """
     if not records:
         return {}
-    parameters = []
-    for name, kind in COLUMNS.items():
-        values = [getattr(record, name) for record in records]
-        parameters.append([json.dumps(value) for value in values] if kind == "jsonb" else values)
-    keys = [record.video_id for record in records]
+    columns = zip(*(staged(record) for record in records), strict=True)
+    return upsert_from(ARRAYS, [list(column) for column in columns], {r.video_id: r.updated_at for r in records})
+
+
+def upsert_from(
+    relation: str, parameters: Sequence[Any], updated_at_of: Mapping[str, datetime | None]
+) -> dict[str, UpsertResult]:
+    """The same for the records in a relation (SQL with these parameters), of whom keys and times are given."""
     with connection.cursor() as cursor:
-        cursor.execute(statement(), parameters)
+        cursor.execute(statement(relation), parameters)
         written = dict(cursor.fetchall())
         cursor.execute(
-            "SELECT video_id, deleted_at IS NULL, updated_at FROM videos_video WHERE video_id = ANY(%s)", [keys]
+            "SELECT video_id, deleted_at IS NULL, updated_at FROM videos_video WHERE video_id = ANY(%s)",
+            [list(updated_at_of)],
         )
         state = {key: (live, updated_at) for key, live, updated_at in cursor.fetchall()}
     results = {}
-    for record in records:
-        live, updated_at = state[record.video_id]
+    for video_id, sent_at in updated_at_of.items():
+        live, updated_at = state[video_id]
         if not live:
             action = Action.DELETED
-        elif record.video_id in written:
-            action = Action.CREATED if written[record.video_id] else Action.UPDATED
+        elif video_id in written:
+            action = Action.CREATED if written[video_id] else Action.UPDATED
         else:
             action = Action.UNCHANGED
-        newest = live and (record.updated_at is None or updated_at is None or record.updated_at >= updated_at)
-        results[record.video_id] = UpsertResult(action, newest)
+        newest = live and (sent_at is None or updated_at is None or sent_at >= updated_at)
+        results[video_id] = UpsertResult(action, newest)
     return results

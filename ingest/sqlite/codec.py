@@ -27,23 +27,21 @@ def encode(row: Row) -> bytes:
     """The canonical bytes of a row. Raises TypeError for what is no SQLite value."""
     parts = [LENGTH.pack(len(row))]
     for value in row:
-        match value:
-            case None:
-                parts.append(b"N")
-            case bool():
-                raise TypeError("SQLite has no booleans: give 0 or 1")
-            case int():
-                if not SMALLEST <= value <= LARGEST:
-                    raise TypeError(f"{value} is no SQLite integer: it has more than 64 bits")
-                parts += (b"I", INTEGER.pack(value))
-            case float():
-                parts += (b"R", REAL.pack(value))
-            case Text():
-                parts += (b"T", LENGTH.pack(len(value)), value)
-            case bytes():
-                parts += (b"B", LENGTH.pack(len(value)), value)
-            case _:
-                raise TypeError(f"{type(value).__name__} is no SQLite value")
+        kind = type(value)
+        if kind is Text:
+            parts += (b"T", LENGTH.pack(len(value)), value)
+        elif value is None:
+            parts.append(b"N")
+        elif kind is int:
+            if not SMALLEST <= value <= LARGEST:
+                raise TypeError(f"{value} is no SQLite integer: it has more than 64 bits")
+            parts += (b"I", INTEGER.pack(value))
+        elif kind is float:
+            parts += (b"R", REAL.pack(value))
+        elif kind is bytes:
+            parts += (b"B", LENGTH.pack(len(value)), value)
+        else:
+            raise TypeError(f"{kind.__name__} is no SQLite value")
     return b"".join(parts)
 
 

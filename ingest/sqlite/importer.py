@@ -1,44 +1,66 @@
 """Imports a snapshot of the old database: every row into the vault, then into the models.
 
-One transaction: all of it or nothing. The same file again changes nothing. Every row of the file has
-one outcome (ingest.models.Outcome), and the report counts them; nothing is dropped in silence.
+The vault is filled in batches, and an interrupted import goes on where it was. The models are written
+in one transaction: readers see all of it or nothing. The same file again changes nothing. Every row of
+the file has one outcome (ingest.models.Outcome), and the report counts them; nothing is dropped in silence.
 """
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import pghistory
 from django.db import connection, transaction
+from django.utils import timezone
 
-from ingest.models import Outcome, QuarantinedRow, Snapshot, VaultRow
-from summaries.models import Summary, SummaryText
-from videos.keys import VideoKey
+from ingest.models import Outcome, QuarantinedRow, RowOutcome, Snapshot, VaultRow
+from summaries.models import Summary
 from videos.models import Categorization, FacetCount, Video
-from videos.upsert import Action, UpsertResult
+from videos.upsert import COLUMNS, Action
 
-from .codec import Row, Text, Value, encode
-from .mapping import Mapper, MapRow, Unmodelled, VideoRow
+from . import staging
+from .codec import Row, Value, decode, encode
+from .manifest import check_manifest
+from .mapping import Mapper, Unmodelled
 from .reader import Source, check_file, open_snapshot
 from .schema import Generation
+from .staging import Problem
+from .vault import fill_vault
 
 BATCH_ROWS = 1000
 # Holds off a second import; any number will do, as long as nothing else uses it.
 LOCK = 20250911
+# The server may need a moment to notice that an import was killed.
+LOCK_WAIT_SECONDS = 5
 WRITTEN_TABLES = (
     "videos_video", "videos_category", "videos_subcategory", "videos_categorization", "videos_facetcount",
     "summaries_summary",
 )  # fmt: skip
 MODELLED_TABLES = ("content", "content_summaries", "summary_variants")
+# Tables of the old database that say nothing of a video that its row does not say.
+KEPT_TABLES = ("content_files", "migration_log")
+# A report lists so many quarantined rows; all of them are in the admin.
+LISTED_PROBLEMS = 1000
 
 Progress = Callable[[str, int], None]
 
 
 class ImportLocked(Exception):
     """Another import is running."""
+
+
+class Ending(StrEnum):
+    """How an import ended. Only the first wrote anything but the vault and what is quarantined."""
+
+    IMPORTED = "imported"
+    DRY_RUN = "dry_run"
+    QUARANTINE_NOT_ACCEPTED = "quarantine_not_accepted"
+    NOT_AS_EXPECTED = "not_as_expected"
 
 
 @dataclass
@@ -60,14 +82,20 @@ class ImportReport:
     sha256: str
     generation: str
     seen_before: bool
+    ending: Ending = Ending.IMPORTED
     tables: dict[str, TableReport] = field(default_factory=dict)
     videos: dict[str, int] = field(default_factory=lambda: {action.value: 0 for action in Action})
+    categorised: int = 0
     categorizations_written: int = 0
     summaries_written: int = 0
     rules: dict[str, int] = field(default_factory=dict)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
+    quarantined_by_code: dict[str, int] = field(default_factory=dict)
+    not_accepted: int = 0
+    unexpected: list[str] = field(default_factory=list)
     unknown_tables: list[str] = field(default_factory=list)
     unknown_columns: list[str] = field(default_factory=list)
+    audio: Any = None
 
     @property
     def changed_nothing(self) -> bool:
@@ -75,47 +103,60 @@ class ImportReport:
         written = self.videos[Action.CREATED] + self.videos[Action.UPDATED]
         return not (written + self.categorizations_written + self.summaries_written)
 
+    @property
+    def exit_code(self) -> int:
+        """0 fine, 2 other numbers than expected, 3 quarantined rows that nobody accepted (design.md, Errors)."""
+        if self.unexpected:
+            return 2
+        return 3 if self.not_accepted else 0
+
 
 @dataclass(frozen=True)
-class Fate:
-    """The outcome of one row, and the video that it became part of; `problem` says why it did not."""
+class Expected:
+    """What the owner knows of the file: its rows of `content`, and how many of them have a subcategory."""
 
-    outcome: Outcome
-    video_id: str = ""
-    problem: Unmodelled | None = None
+    total: int | None = None
+    categorised: int | None = None
 
-
-class Fates:
-    """The outcome of every row that is not simply kept, by table and key."""
-
-    def __init__(self) -> None:
-        self.by_row: dict[tuple[str, int], Fate] = {}
-
-    def quarantine(self, table: str, key: int, problem: Unmodelled) -> None:
-        self.by_row[table, key] = Fate(Outcome.QUARANTINED, problem=problem)
-
-    def settle(self, table: str, key: int, video_id: str, result: UpsertResult) -> None:
-        deleted = result.action is Action.DELETED
-        self.by_row[table, key] = Fate(Outcome.SKIPPED_DELETED if deleted else Outcome.MODELLED, video_id)
+    def unmet(self, report: ImportReport) -> list[str]:
+        found = {"videos": report.tables["content"].rows, "categorised videos": report.categorised}
+        expected = {"videos": self.total, "categorised videos": self.categorised}
+        return [
+            f"{expected[name]:,} {name} were expected, and there are {number:,}."
+            for name, number in found.items()
+            if expected[name] not in (None, number)
+        ]
 
 
-def import_snapshot(path: Path, progress: Progress = lambda stage, rows: None) -> ImportReport:
-    """Import a snapshot in one transaction and say what became of every row.
+def import_snapshot(
+    path: Path,
+    progress: Progress = lambda stage, rows: None,
+    *,
+    dry_run: bool = False,
+    accept_quarantine: bool = False,
+    expected: Expected | None = None,
+    then: Callable[[ImportReport], None] = lambda report: None,
+) -> ImportReport:
+    """Import a snapshot and say what became of every row.
 
-    Raises SnapshotError for a file that cannot be taken, ImportLocked while another import runs;
-    nothing is written then. `progress` is told the stage and how many more rows are done.
+    Where rows are quarantined that nobody has accepted, or a number is not as expected, no model is
+    written; the report's `ending` says so. With `dry_run` everything is done and rolled back.
+    Raises SnapshotError for a file that cannot be taken, VaultDiffers, and ImportLocked while another
+    import runs. `progress` is told the stage and how many more rows are done. `then` is called when the models
+    are written: after the commit, or, of a dry run, before everything is rolled back.
     """
     check_file(path)
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
-            if not cursor.fetchone()[0]:
-                raise ImportLocked("Another import is running; wait until it is done.")
-        # Inside the transaction: if the file was written to meanwhile, that is found when it is closed.
+    with import_lock(), transaction.atomic() if dry_run else nullcontext():
         with open_snapshot(path) as source:
-            report = SnapshotImport(source, progress).run()
-    with connection.cursor() as cursor:
-        if not connection.in_atomic_block:
+            check_manifest(path, source.sha256)
+            snapshot = fill_vault(source, progress)
+            report = SnapshotImport(source, snapshot, progress).run(dry_run, accept_quarantine, expected or Expected())
+        if report.ending in (Ending.IMPORTED, Ending.DRY_RUN):
+            then(report)
+        if dry_run:
+            transaction.set_rollback(True)
+    if report.ending is Ending.IMPORTED and not connection.in_atomic_block:
+        with connection.cursor() as cursor:
             # Fresh statistics and visibility, or the first pages after an import would be slow.
             cursor.execute(f"VACUUM (ANALYZE) {', '.join(WRITTEN_TABLES)}")
             # Small, read by every page, and by now mostly rows that were added up.
@@ -123,29 +164,72 @@ def import_snapshot(path: Path, progress: Progress = lambda stage, rows: None) -
     return report
 
 
-class SnapshotImport:
-    """One run over an open snapshot, inside a transaction."""
+@contextmanager
+def import_lock() -> Iterator[None]:
+    """One import at a time. Raises ImportLocked."""
+    with connection.cursor() as cursor:
+        # A client that was killed lets go of its lock within a second, also in a long statement.
+        cursor.execute("SET client_connection_check_interval = '1s'")
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+            if cursor.fetchone()[0]:
+                break
+            if time.monotonic() > deadline:
+                raise ImportLocked("Another import is running; wait until it is done.")
+            time.sleep(0.2)
+    try:
+        yield
+    finally:
+        if connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
-    def __init__(self, source: Source, progress: Progress) -> None:
+
+class SnapshotImport:
+    """One run over a snapshot that is in the vault.
+
+    1. Map the rows into temporary tables, and find out which cannot be modelled.
+    2. Write all videos, in order of their keys; then their categories; then the texts. So two
+       transactions that write videos never wait for each other in a circle, and a deleted video is passed over.
+    3. Write down what became of every row.
+    """
+
+    def __init__(self, source: Source, snapshot: Snapshot, progress: Progress) -> None:
         self.source = source
+        self.snapshot = snapshot
         self.progress = progress
-        self.mapper = Mapper()
-        self.fates = Fates()
-        self.results: dict[str, UpsertResult] = {}
+        self.rules: Counter[str] = Counter()
         self.batches: Counter[str] = Counter()
-        # Old id → key, and id as the row has it → key, of the rows of `content` that were taken.
-        self.key_of: dict[str, str] = {}
-        self.key_of_native: dict[str, str] = {}
         self.report = ImportReport(
-            source.name, source.sha256, source.generation, Snapshot.objects.filter(sha256=source.sha256).exists()
+            source.name, source.sha256, source.generation, seen_before=snapshot.imported_at is not None
         )
 
-    def run(self) -> ImportReport:
-        self.import_videos()
-        self.import_summaries()
-        FacetCount.objects.compact()
-        self.count_outcomes()
-        self.store_in_vault()
+    def run(self, dry_run: bool, accept_quarantine: bool, expected: Expected) -> ImportReport:
+        with pghistory.context(import_sqlite=self.snapshot.sha256), transaction.atomic():
+            staging.create_tables()
+            self.stage_videos()
+            self.stage_texts()
+            self.count_rows()
+            self.store_problems()
+            if accept_quarantine:
+                self.quarantined().accept(by="import_sqlite --accept-quarantine")
+            self.report.not_accepted = self.quarantined().open().count()
+            self.report.unexpected = expected.unmet(self.report)
+            if self.report.unexpected:
+                self.report.ending = Ending.NOT_AS_EXPECTED
+            elif self.report.not_accepted and not dry_run:
+                self.report.ending = Ending.QUARANTINE_NOT_ACCEPTED
+            else:
+                self.write_videos()
+                self.write_pairs()
+                self.write_texts()
+                self.store_outcomes()
+                FacetCount.objects.compact()
+                self.report.ending = Ending.DRY_RUN if dry_run else Ending.IMPORTED
+            self.count_outcomes()
+            self.note_imported()
+            self.source.check_unchanged()
         return self.report
 
     def note_progress(self, stage: str, rows: int) -> None:
@@ -160,190 +244,259 @@ class SnapshotImport:
             with connection.cursor() as cursor:
                 cursor.execute(f"ANALYZE {', '.join(WRITTEN_TABLES)}")
 
-    def named_rows(self, table: str) -> Iterator[tuple[int, dict[str, Value]]]:
+    def mapped(self, table: str) -> Iterator[staging.Batch]:
+        """The rows of a table, mapped, in batches."""
         columns = self.source.tables[table].columns
-        for key, row in self.source.rows(table):
-            yield key, dict(zip(columns, row, strict=True))
+        for rows in staging.batches(self.source.rows(table)):
+            batch = staging.map_batch(table, columns, rows)
+            self.rules.update(batch.rules)
+            staging.fill("staged_problem", batch.problems)
+            self.progress("mapped", len(rows))
+            yield batch
 
-    # Videos and their categories
+    # 1. Mapping
 
-    def import_videos(self) -> None:
+    def stage_videos(self) -> None:
+        for batch in self.mapped("content"):
+            staging.fill("staged_video", batch.videos)
+            staging.fill("staged_text", batch.texts)
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE INDEX ON staged_video (video_id); ANALYZE staged_video")
+        self.refuse(self.duplicates())
+        self.refuse(self.taken_old_ids())
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO staged_name SELECT legacy_id, 0, video_id FROM staged_video"
+                " UNION ALL SELECT video_id, 1, video_id FROM staged_video"
+                " UNION ALL SELECT native_id, 2, video_id FROM staged_video;"
+                " CREATE INDEX ON staged_name (name); ANALYZE staged_name"
+            )
+            cursor.execute(
+                "SELECT count(*) FROM staged_video"
+                " WHERE jsonb_path_exists(pairs::jsonb, 'strict $[*] ? (@[1] != null)')"
+            )
+            (self.report.categorised,) = cursor.fetchone()
+
+    def duplicates(self) -> list[Problem]:
+        """Rows whose key or old ID an earlier row has, that is itself none of them."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                WITH keys AS (SELECT video_id FROM staged_video GROUP BY 1 HAVING count(*) > 1),
+                old_ids AS (SELECT legacy_id FROM staged_video WHERE legacy_id <> '' GROUP BY 1 HAVING count(*) > 1)
+                SELECT key, video_id, legacy_id FROM staged_video
+                WHERE video_id IN (SELECT video_id FROM keys) OR legacy_id IN (SELECT legacy_id FROM old_ids)
+                ORDER BY key
+                """
+            )
+            rows = cursor.fetchall()
         claimed: set[tuple[str, str]] = set()
-        for batch in batches(self.named_rows("content")):
-            rows: dict[int, VideoRow] = {}
-            for key, row in batch:
-                rules = self.mapper.rules.copy()
-                try:
-                    mapped = self.mapper.video(row)
-                    names = {("video_id", mapped.record.video_id), ("id", mapped.record.legacy_id)} - {("id", "")}
-                    if twice := names & claimed:
-                        column, name = max(twice)
-                        raise Unmodelled(
-                            "duplicate_key", column, row.get(column), f"An earlier row of the file is {name} already."
-                        )
-                except Unmodelled as problem:
-                    self.mapper.rules = rules
-                    self.fates.quarantine("content", key, problem)
-                else:
-                    claimed |= names
-                    rows[key] = mapped
-            self.refuse_taken_ids(rows)
-            self.write_videos(rows)
-            self.note_progress("videos", len(batch))
+        problems = []
+        for key, video_id, legacy_id in rows:
+            names = {("video_id", video_id), ("id", legacy_id)} - {("id", "")}
+            if twice := names & claimed:
+                column, name = max(twice)
+                message = f"An earlier row of the file is {name} already."
+                problems.append(self.problem("content", key, "duplicate_key", column, message))
+            else:
+                claimed |= names
+        return problems
 
-    def refuse_taken_ids(self, rows: dict[int, VideoRow]) -> None:
-        """Quarantine rows whose old ID belongs to another video here already."""
-        old_ids = [row.record.legacy_id for row in rows.values() if row.record.legacy_id]
-        owners = dict(Video.objects.filter(legacy_id__in=old_ids).values_list("legacy_id", "video_id"))
-        for key, row in list(rows.items()):
-            record = row.record
-            if owners.get(record.legacy_id, record.video_id) != record.video_id:
-                problem = Unmodelled(
-                    "old_id_taken", "id", Text(record.legacy_id.encode()),
-                    f"The old ID {record.legacy_id} belongs to the video {owners[record.legacy_id]} here.",
-                )  # fmt: skip
-                self.fates.quarantine("content", key, problem)
-                del rows[key]
+    def taken_old_ids(self) -> list[Problem]:
+        """Rows whose old ID belongs to another video here already."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT sent.key, stored.legacy_id, stored.video_id FROM staged_video AS sent"
+                " JOIN videos_video AS stored USING (legacy_id)"
+                " WHERE legacy_id <> '' AND stored.video_id <> sent.video_id ORDER BY sent.key"
+            )
+            return [
+                self.problem(
+                    "content", key, "old_id_taken", "id", f"The old ID {old_id} belongs to the video {video_id} here."
+                )
+                for key, old_id, video_id in cursor.fetchall()
+            ]
 
-    def write_videos(self, rows: dict[int, VideoRow]) -> None:
-        results = Video.objects.upsert([row.record for row in rows.values()])
-        for key, row in rows.items():
-            video_id = row.record.video_id
-            self.results[video_id] = results[video_id]
-            self.key_of[row.record.legacy_id] = video_id
-            self.key_of_native[row.native_id] = video_id
-            self.report.videos[results[video_id].action] += 1
-            self.fates.settle("content", key, video_id, results[video_id])
-        self.report.categorizations_written += Categorization.objects.merge(
-            {
-                row.record.video_id: row.pairs
-                for row in rows.values()
-                if results[row.record.video_id].action is not Action.DELETED
-            },
-            newest={video_id for video_id, result in results.items() if result.is_newest},
-        )
-        self.write_summaries(
-            {
-                row.record.video_id: [row.summary]
-                for row in rows.values()
-                if row.summary and results[row.record.video_id].action is not Action.DELETED
-            }
-        )
+    def problem(self, table: str, key: int, code: str, column: str, message: str) -> Problem:
+        """A problem that shows only beside other rows; its value is read from the vault."""
+        return Problem(table, key, code, column, encode((self.vaulted(table, key).get(column),)), message)
 
-    # Summaries
+    def vaulted(self, table: str, key: int) -> dict[str, Value]:
+        content = VaultRow.objects.values_list("content", flat=True).get(snapshot=self.snapshot, table=table, key=key)
+        return dict(zip(self.source.tables[table].columns, decode(bytes(content)), strict=True))
 
-    def import_summaries(self) -> None:
-        self.import_texts("content_summaries", "content_id", self.mapper.summary)
-        if "summary_variants" in self.source.tables:
-            self.import_texts("summary_variants", "video_id", self.mapper.variant_text)
+    def refuse(self, problems: Sequence[Problem]) -> None:
+        """Take rows of `content` out again, with the rules that were counted for them."""
+        for problem in problems:
+            mapper = Mapper()
+            mapper.video(self.vaulted("content", problem.key))
+            self.rules.subtract(mapper.rules)
+        self.rules = +self.rules
+        keys = [problem.key for problem in problems]
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM staged_video WHERE key = ANY(%s)", [keys])
+            cursor.execute("DELETE FROM staged_text WHERE source_table = 'content' AND key = ANY(%s)", [keys])
+        staging.fill("staged_problem", problems)
 
-    def import_texts(self, table: str, reference: str, map_row: MapRow) -> None:
-        texts: dict[str, list[SummaryText]] = defaultdict(list)
-        for batch in batches(self.named_rows(table)):
-            for key, row in batch:
-                rules = self.mapper.rules.copy()
-                try:
-                    video_id = self.video_of(row, reference)
-                    text = map_row(row)
-                except Unmodelled as problem:
-                    self.mapper.rules = rules
-                    self.fates.quarantine(table, key, problem)
-                    continue
-                self.fates.settle(table, key, video_id, self.results[video_id])
-                if text and self.results[video_id].action is not Action.DELETED:
-                    texts[video_id].append(text)
-            if table == "content_summaries":
-                # One row a video. The revisions of a variant can lie far apart, so they wait for the last batch.
-                self.write_summaries(texts)
-                texts.clear()
-        videos = iter(texts.items())
-        while part := dict(islice(videos, BATCH_ROWS)):
-            self.write_summaries(part)
-
-    def video_of(self, row: dict[str, Value], reference: str) -> str:
-        """The key of the video that a summary belongs to. Raises Unmodelled for one without a video."""
-        name = self.mapper.text(row, reference)
-        for candidate in VideoKey.parse(name).candidates:
-            if candidate in self.key_of:
-                return self.key_of[candidate]
-            if candidate in self.results:
-                return candidate
-            if candidate in self.key_of_native:
-                return self.key_of_native[candidate]
-        raise Unmodelled(
-            "orphan", reference, row.get(reference), f"There is no video {name} in the file, or it is quarantined."
-        )
-
-    def write_summaries(self, texts: dict[str, list[SummaryText]]) -> None:
-        newest = {video_id for video_id in texts if self.results[video_id].is_newest}
-        self.report.summaries_written += Summary.objects.merge(texts, newest, is_history=True)
-        self.note_progress("summaries", sum(map(len, texts.values())))
-
-    # The vault
-
-    def store_in_vault(self) -> None:
-        """Every row of every table, verbatim, with its outcome. A known file's rows are there already."""
-        snapshot, created = Snapshot.objects.get_or_create(
-            sha256=self.source.sha256,
-            defaults={
-                "name": self.source.name,
-                "size_bytes": self.source.size_bytes,
-                "generation": self.source.generation,
-                "schema": list(self.source.schema),
-                "report": asdict(self.report),
-            },
-        )
-        for table in self.source.tables:
-            for batch in batches(self.source.rows(table)):
-                if created:
-                    self.copy_rows(snapshot, table, batch)
-                self.progress("vault", len(batch))
-        if created:
-            self.store_quarantined(snapshot)
-
-    def copy_rows(self, snapshot: Snapshot, table: str, batch: list[tuple[int, Row]]) -> None:
-        statement = """
-            COPY ingest_vaultrow (snapshot_id, "table", key, content, sha256, outcome, video_id)
-            FROM STDIN (FORMAT BINARY)
-        """
-        with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(("int8", "text", "int8", "bytea", "bytea", "varchar", "text"))
-            for key, row in batch:
-                content = encode(row)
-                fate = self.fates.by_row.get((table, key), Fate(Outcome.KEPT))
-                copy.write_row(
+    def stage_texts(self) -> None:
+        for table in ("content_summaries", "summary_variants"):
+            if table not in self.source.tables:
+                continue
+            for batch in self.mapped(table):
+                video_of = staging.resolve({reference for _, _, reference, *_ in batch.texts})
+                staging.fill(
+                    "staged_text",
                     (
-                        snapshot.pk,
-                        table,
-                        key,
-                        content,
-                        hashlib.sha256(content).digest(),
-                        fate.outcome.value,
-                        fate.video_id,
-                    )
+                        [name, key, video_of[reference], *rest]
+                        for name, key, reference, *rest in batch.texts
+                        if reference in video_of
+                    ),
                 )
+                self.refuse_orphans(table, [text for text in batch.texts if text[2] not in video_of])
 
-    def store_quarantined(self, snapshot: Snapshot) -> None:
-        problems = {place: fate.problem for place, fate in self.fates.by_row.items() if fate.problem}
-        rows = VaultRow.objects.filter(snapshot=snapshot, outcome=Outcome.QUARANTINED).only("table", "key")
-        QuarantinedRow.objects.bulk_create(
-            (
-                QuarantinedRow(
-                    row=row,
-                    code=problem.code,
-                    column=problem.column,
-                    value=encode((problem.value,)),
-                    message=problem.message,
+    def refuse_orphans(self, table: str, texts: Sequence[Sequence[Any]]) -> None:
+        column = staging.REFERENCES[table]
+        for _, key, reference, *_ in texts:
+            mapped = staging.map_batch(
+                table, self.source.tables[table].columns, [(key, self.vaulted_values(table, key))]
+            )
+            self.rules.subtract(mapped.rules)
+            message = f"There is no video {reference} in the file, or it is quarantined."
+            staging.fill("staged_problem", [self.problem(table, key, "orphan", column, message)])
+        self.rules = +self.rules
+
+    def vaulted_values(self, table: str, key: int) -> Row:
+        return tuple(self.vaulted(table, key).values())
+
+    # 2. Writing
+
+    def write_videos(self) -> None:
+        listed = ", ".join(COLUMNS)
+        last = ""
+        while True:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT video_id, updated_at FROM staged_video WHERE video_id > %s ORDER BY video_id LIMIT %s",
+                    [last, BATCH_ROWS],
                 )
-                for row in rows.iterator()
-                if (problem := problems[row.table, row.key])
-            ),
-            batch_size=BATCH_ROWS,
-        )
+                updated_at_of = dict(cursor.fetchall())
+            if not updated_at_of:
+                return
+            relation = f"(SELECT {listed} FROM staged_video WHERE video_id > %s AND video_id <= %s) AS sent"
+            bounds = [last, last := list(updated_at_of)[-1]]
+            results = Video.objects.upsert_from(relation, bounds, updated_at_of)
+            self.report.videos.update(
+                (action, self.report.videos[action] + n)
+                for action, n in Counter(result.action.value for result in results.values()).items()
+            )
+            staging.fill(
+                "staged_result",
+                ((key, result.action is Action.DELETED, result.is_newest) for key, result in results.items()),
+            )
+            self.note_progress("videos", len(results))
 
-    # The report
+    def write_pairs(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE UNIQUE INDEX ON staged_result (video_id); ANALYZE staged_result")
+        for rows in self.staged(
+            "SELECT video_id, pairs, is_newest FROM staged_video JOIN staged_result USING (video_id)"
+            " WHERE NOT is_deleted AND pairs <> '[]' ORDER BY video_id"
+        ):
+            self.report.categorizations_written += Categorization.objects.merge(
+                {video_id: staging.pairs_of(pairs) for video_id, pairs, _ in rows},
+                newest={video_id for video_id, _, is_newest in rows if is_newest},
+            )
+            self.note_progress("categories", len(rows))
 
-    def count_outcomes(self) -> None:
+    def write_texts(self) -> None:
+        newest: set[str] = set()
+
+        def rows() -> Iterator[Sequence[Any]]:
+            for batch in self.staged(
+                "SELECT is_newest, staged_text.video_id, place, variant, text, revision, is_latest, language,"
+                " created_at, updated_at, metadata, raw_payload, file_size_bytes, word_count"
+                " FROM staged_text JOIN staged_result USING (video_id)"
+                " WHERE NOT is_deleted AND text IS NOT NULL ORDER BY video_id, place, key"
+            ):
+                for is_newest, video_id, *rest in batch:
+                    if is_newest:
+                        newest.add(video_id)
+                    yield video_id, *rest
+
+        for texts in staging.texts_by_video(rows()):
+            merged = Summary.objects.merge(texts, newest & texts.keys(), is_history=True)
+            newest -= texts.keys()
+            self.report.summaries_written += merged.added
+            if merged.renumbered:
+                self.rules["revision_renumbered"] += merged.renumbered
+            self.note_progress("summaries", sum(map(len, texts.values())))
+
+    def staged(self, query: str) -> Iterator[list[Sequence[Any]]]:
+        """The rows of a query, in batches, through a cursor of the server."""
+        connection.ensure_connection()
+        with connection.connection.cursor(name="staged") as cursor:
+            cursor.itersize = BATCH_ROWS
+            cursor.execute(query)
+            while rows := cursor.fetchmany(BATCH_ROWS):
+                yield rows
+
+    # 3. What became of the rows
+
+    def quarantined(self) -> Any:
+        return QuarantinedRow.objects.filter(row__snapshot=self.snapshot).unresolved()
+
+    def store_problems(self) -> None:
+        """Quarantine what cannot be modelled. What could not be modelled before, and can now, is resolved."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO ingest_quarantinedrow AS stored
+                (row_id, code, "column", value, message, accepted_by, resolved_by)
+                SELECT vault.id, code, "column", value, message, '', '' FROM staged_problem
+                JOIN ingest_vaultrow AS vault
+                ON vault.snapshot_id = %s AND vault."table" = source_table AND vault.key = staged_problem.key
+                ON CONFLICT (row_id) DO UPDATE SET code = excluded.code, "column" = excluded."column",
+                value = excluded.value, message = excluded.message, accepted_at = NULL, accepted_by = '',
+                resolved_at = NULL, resolved_by = ''
+                WHERE stored.resolved_at IS NOT NULL OR (stored.code, stored."column", stored.message)
+                <> (excluded.code, excluded."column", excluded.message)
+                """,
+                [self.snapshot.pk],
+            )
+            cursor.execute(
+                """
+                UPDATE ingest_quarantinedrow AS stored SET resolved_at = now(), resolved_by = 'import_sqlite'
+                FROM ingest_vaultrow AS vault
+                WHERE vault.id = stored.row_id AND vault.snapshot_id = %s AND stored.resolved_at IS NULL
+                AND NOT EXISTS (
+                    SELECT FROM staged_problem AS problem
+                    WHERE problem.source_table = vault."table" AND problem.key = vault.key
+                )
+                """,
+                [self.snapshot.pk],
+            )
+
+    def store_outcomes(self) -> None:
+        """The outcome of every row of the modelled tables. One that is as it was is not written again."""
+        outcome = "CASE WHEN is_deleted THEN 'skipped_deleted' ELSE 'modelled' END"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                INSERT INTO ingest_rowoutcome AS stored (snapshot_id, "table", key, outcome, video_id)
+                SELECT %s, 'content', key, {outcome}, video_id FROM staged_video JOIN staged_result USING (video_id)
+                UNION ALL
+                SELECT %s, source_table, key, {outcome}, video_id FROM staged_text JOIN staged_result USING (video_id)
+                WHERE source_table <> 'content'
+                UNION ALL
+                SELECT %s, source_table, key, 'quarantined', '' FROM staged_problem
+                ON CONFLICT (snapshot_id, "table", key) DO UPDATE SET outcome = excluded.outcome,
+                video_id = excluded.video_id
+                WHERE (stored.outcome, stored.video_id) <> (excluded.outcome, excluded.video_id)
+                """,
+                [self.snapshot.pk] * 3,
+            )
+
+    def count_rows(self) -> None:
         report = self.report
         for name, table in self.source.tables.items():
             report.tables[name] = TableReport(rows=table.rows)
@@ -351,19 +504,6 @@ class SnapshotImport:
                 report.tables[name].kept = table.rows
                 if name not in KEPT_TABLES and not name.startswith("sqlite_"):
                     report.unknown_tables.append(name)
-        for (name, key), fate in self.fates.by_row.items():
-            counts = report.tables[name]
-            setattr(counts, fate.outcome.value, getattr(counts, fate.outcome.value) + 1)
-            if fate.problem:
-                report.quarantined.append(
-                    {
-                        "table": name,
-                        "key": key,
-                        "code": fate.problem.code,
-                        "column": fate.problem.column,
-                        "message": fate.problem.message,
-                    }
-                )
         report.unknown_columns = [
             f"{name}.{column}"
             for name, known in Generation.LAST.columns.items()
@@ -371,14 +511,112 @@ class SnapshotImport:
             for column in self.source.tables[name].columns
             if column not in known
         ]
-        report.rules = dict(self.mapper.rules)
+
+    def count_outcomes(self) -> None:
+        report = self.report
+        report.rules = {name: number for name, number in sorted(self.rules.items()) if number}
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT source_table, code, count(*) FROM staged_problem GROUP BY 1, 2 ORDER BY 2")
+            for table, code, number in cursor.fetchall():
+                report.tables[table].quarantined += number
+                report.quarantined_by_code[code] = report.quarantined_by_code.get(code, 0) + number
+            cursor.execute(
+                'SELECT source_table, key, code, "column", message FROM staged_problem'
+                " ORDER BY array_position(%s, source_table), key LIMIT %s",
+                [list(MODELLED_TABLES), LISTED_PROBLEMS],
+            )
+            names = ("table", "key", "code", "column", "message")
+            report.quarantined = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            if report.ending not in (Ending.IMPORTED, Ending.DRY_RUN):
+                return
+            cursor.execute(
+                'SELECT "table", outcome, count(*) FROM ingest_rowoutcome WHERE snapshot_id = %s'
+                " AND outcome <> 'quarantined' GROUP BY 1, 2",
+                [self.snapshot.pk],
+            )
+            for table, outcome, number in cursor.fetchall():
+                setattr(report.tables[table], outcome, number)
+
+    def note_imported(self) -> None:
+        """Keep the first report of the snapshot, and the time at which its rows became models."""
+        if not self.snapshot.imported_at:
+            self.snapshot.report = asdict(self.report)
+            self.snapshot.imported_at = timezone.now() if self.report.ending is Ending.IMPORTED else None
+            self.snapshot.save(update_fields=["report", "imported_at"])
 
 
-# Tables of the old database that say nothing of a video that its row does not say.
-KEPT_TABLES = ("content_files", "migration_log")
+# One row again -------------------------------------------------------------------------------------
 
 
-def batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(rows)
-    while batch := list(islice(iterator, BATCH_ROWS)):
-        yield batch
+@dataclass(frozen=True)
+class RetryResult:
+    """Whether a quarantined row is in the models now; if not, the message says what stands against it."""
+
+    resolved: bool
+    message: str
+
+
+def retry(quarantined: QuarantinedRow, by: str) -> RetryResult:
+    """Try again to model one row, out of the vault: after the program can read it, or what stood in its way is gone.
+
+    Merged like any other import of the row. `by` is the name of who asked.
+    """
+    row = quarantined.row
+    columns = row.snapshot.tables[row.table]["columns"]
+    values = dict(zip(columns, decode(bytes(row.content)), strict=True))
+    with pghistory.context(retry_of_quarantined_row=quarantined.pk, name=by), transaction.atomic():
+        try:
+            video_id, result = (retry_video if row.table == "content" else retry_text)(row, values)
+        except Unmodelled as reason:
+            QuarantinedRow.objects.filter(pk=quarantined.pk).update(
+                code=reason.code, column=reason.column, value=encode((reason.value,)), message=reason.message
+            )
+            return RetryResult(False, reason.message)
+        RowOutcome.objects.update_or_create(
+            snapshot=row.snapshot, table=row.table, key=row.key, defaults={"outcome": result, "video_id": video_id}
+        )
+        QuarantinedRow.objects.filter(pk=quarantined.pk).update(resolved_at=timezone.now(), resolved_by=by)
+    deleted = " The video is deleted here, so it stays deleted." if result == Outcome.SKIPPED_DELETED else ""
+    return RetryResult(True, f"It is part of the video {video_id} now.{deleted}")
+
+
+def retry_video(row: VaultRow, values: dict[str, Value]) -> tuple[str, Outcome]:
+    mapped = Mapper().video(values)
+    record = mapped.record
+    others = RowOutcome.objects.filter(snapshot=row.snapshot, table="content", video_id=record.video_id)
+    if others.exclude(key=row.key).exists():
+        raise Unmodelled(
+            "duplicate_key", "video_id", values.get("video_id"),
+            f"Another row of the file is {record.video_id} already.",
+        )  # fmt: skip
+    owner = Video.objects.filter(legacy_id=record.legacy_id).exclude(pk=record.video_id).first()
+    if record.legacy_id and owner:
+        raise Unmodelled(
+            "old_id_taken", "id", values.get("id"),
+            f"The old ID {record.legacy_id} belongs to the video {owner.pk} here.",
+        )  # fmt: skip
+    result = Video.objects.upsert([record])[record.video_id]
+    if result.action is Action.DELETED:
+        return record.video_id, Outcome.SKIPPED_DELETED
+    newest = {record.video_id} if result.is_newest else set()
+    Categorization.objects.merge({record.video_id: mapped.pairs}, newest)
+    if mapped.summary:
+        Summary.objects.merge({record.video_id: [mapped.summary]}, newest, is_history=True)
+    return record.video_id, Outcome.MODELLED
+
+
+def retry_text(row: VaultRow, values: dict[str, Value]) -> tuple[str, Outcome]:
+    mapper = Mapper()
+    column = staging.REFERENCES[row.table]
+    reference = mapper.text(values, column)
+    text = mapper.summary(values) if row.table == "content_summaries" else mapper.variant_text(values)
+    try:
+        # Locked like an upsert would, so that revisions have no gaps.
+        video = Video.objects.select_for_update().get(pk=Video.objects.named(reference).pk)
+    except Video.DoesNotExist as error:
+        raise Unmodelled("orphan", column, values.get(column), f"There is no video {reference} here.") from error
+    if video.deleted_at:
+        return video.pk, Outcome.SKIPPED_DELETED
+    if text:
+        Summary.objects.merge({video.pk: [text]}, newest={video.pk}, is_history=True)
+    return video.pk, Outcome.MODELLED

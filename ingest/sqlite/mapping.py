@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from videos.upsert import VideoRecord
 
 from .codec import Text, Value
 
+# The day, the clock, the fraction of a second, and the zone.
 TIME = re.compile(
-    r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(Z|[+-]\d{2}(?::?[0-5]\d)?)?)?",
+    r"(\d{4}-?\d{2}-?\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?=[.,Z+\s-]|$))?)(?:(?<=:\d\d:\d\d)[.,](\d{1,9}))?"
+    r"\s*(Z|[+-]\d{2}(?::?[0-5]\d)?)?)?",
     re.ASCII,
 )
 LARGEST_INTEGER = 2**63 - 1
@@ -37,6 +39,8 @@ LONGEST_KEY, LONGEST_INDEXED = 500, 2000
 INDEXED_BYTES = {"id": LONGEST_KEY, "video_id": LONGEST_KEY, "subcategory": LONGEST_INDEXED}
 # Whoever walks through a deeper one runs out of stack.
 DEEPEST_JSON = 100
+# What can become a NUL, half a surrogate pair or an infinite number.
+DOUBTFUL_JSON = re.compile(r"\\u|\d[eE]|\d{300}")
 
 
 class Unmodelled(ValueError):
@@ -128,22 +132,20 @@ class Mapper:
         match = TIME.fullmatch(text)
         if not match:
             raise Unmodelled("time_not_readable", column, row[column], f"{column} is {text!r}, no ISO 8601 time.")
-        year, month, day, hour, minute, second, fraction, zone = match.groups()
-        if hour is None:
+        day, clock, fraction, zone = match.groups()
+        if clock is None:
             self.rules["date_is_midnight_utc"] += 1
         elif zone is None:
             self.rules["naive_time_is_utc"] += 1
         if fraction and len(fraction.rstrip("0")) > 6:
             self.rules["nanoseconds_cut"] += 1
         try:
-            moment = datetime(
-                int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0),
-                int((fraction or "0").ljust(6, "0")[:6]), UTC,
-            )  # fmt: skip
-            if zone and zone != "Z":
-                moment = datetime.fromisoformat(moment.replace(tzinfo=None).isoformat() + full_offset(zone)).astimezone(
-                    UTC
-                )
+            moment = datetime.fromisoformat(f"{day} {clock}" if clock else day)
+            if fraction:
+                moment = moment.replace(microsecond=int(fraction.ljust(6, "0")[:6]))
+            if zone and zone != "Z" and (offset := offset_of(zone)):
+                moment -= offset
+            moment = moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError) as error:
             raise Unmodelled(
                 "time_not_readable", column, row[column], f"{column} is {text!r}, no real time."
@@ -159,10 +161,10 @@ class Mapper:
             self.rules["empty_is_null"] += 1
             return None
         try:
-            value = json.loads(text, parse_constant=refuse_constant)
+            value = DECODER.decode(text)
         except (ValueError, RecursionError) as error:
             raise Unmodelled("json_not_readable", column, row[column], f"{column} is no JSON.") from error
-        if not storable_json(value):
+        if not plainly_storable(text) and not storable_json(value):
             raise Unmodelled(
                 "json_not_storable",
                 column,
@@ -386,14 +388,24 @@ def too_long(column: str, value: Value, limit: int) -> Unmodelled:
     return Unmodelled("text_too_long", column, value, f"{column} has a text of more than {limit:,} bytes.")
 
 
-def full_offset(zone: str) -> str:
-    """`+02`, `+0200` and `+02:00` as the last."""
+def offset_of(zone: str) -> timedelta:
+    """`+02`, `+0200` or `+02:00` as a time. Raises ValueError for a day or more."""
     digits = zone[1:].replace(":", "").ljust(4, "0")
-    return f"{zone[0]}{digits[:2]}:{digits[2:]}"
+    if (hours := int(digits[:2])) > 23:
+        raise ValueError(f"{zone} is no offset")
+    return timedelta(hours=hours, minutes=int(digits[2:])) * (-1 if zone[0] == "-" else 1)
 
 
 def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+DECODER = json.JSONDecoder(parse_constant=refuse_constant)
+
+
+def plainly_storable(text: str) -> bool:
+    """Whether JSON without a NUL is storable at first sight: no escape, no exponent, too few brackets to be deep."""
+    return text.count("[") + text.count("{") < DEEPEST_JSON and not DOUBTFUL_JSON.search(text)
 
 
 def storable_json(value: Any, levels: int = DEEPEST_JSON) -> bool:

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -24,6 +25,8 @@ COMPANIONS = ("-wal", "-journal")
 PAGE_SIZE = slice(16, 18)
 VERSIONS = slice(18, 20)
 WAL_VERSIONS = b"\x02\x02"
+# What a file says of itself beside its schema and rows.
+PRAGMAS = ("user_version", "application_id", "page_size", "auto_vacuum")
 
 
 class SnapshotError(Exception):
@@ -42,14 +45,28 @@ class Table:
 
 @dataclass(frozen=True)
 class Source:
-    """An open snapshot. `sha256` is the digest of the file's bytes, `schema` its CREATE statements."""
+    """An open snapshot. `sha256` is the digest of the file's bytes.
+
+    `schema` is its CREATE statements for reading, `schema_rows` what sqlite_master says, byte for byte:
+    (key, (type, name, tbl_name, sql)).
+    """
 
     connection: sqlite3.Connection
+    path: Path
     name: str
     sha256: str
     size_bytes: int
-    schema: tuple[str, ...]
+    schema_rows: tuple[tuple[int, Row], ...]
+    pragmas: dict[str, int]
     tables: dict[str, Table]
+
+    @property
+    def schema(self) -> tuple[str, ...]:
+        return tuple(row[3].decode(errors="replace") for _, row in self.schema_rows if row[3] is not None)
+
+    def check_unchanged(self) -> None:
+        """Raises SnapshotError where the file was written to since it was opened."""
+        check_unchanged(self.path, self.sha256)
 
     @property
     def generation(self) -> str:
@@ -60,14 +77,21 @@ class Source:
             return Generation.CATEGORISED
         return Generation.FIRST
 
-    def rows(self, name: str) -> Iterator[tuple[int, Row]]:
-        """Every row of a table as (key, values), in order of the key: its rowid, or its place if it has none."""
+    def rows(self, name: str, after: int | None = None) -> Iterator[tuple[int, Row]]:
+        """Every row of a table as (key, values), in order of the key: its rowid, or its place if it has none.
+
+        `after` leaves out the rows up to that key.
+        """
         table = self.tables[name]
         quoted = identifier(name)
         if table.rowid is None:
-            yield from enumerate(self.connection.execute(f"SELECT * FROM {quoted}"), start=1)
+            rows = enumerate(self.connection.execute(f"SELECT * FROM {quoted}"), start=1)
+            yield from rows if after is None else islice(rows, after, None)
             return
-        for key, *values in self.connection.execute(f"SELECT {table.rowid}, * FROM {quoted} ORDER BY {table.rowid}"):
+        where, parameters = ("", ()) if after is None else (f"WHERE {table.rowid} > ?", (after,))
+        for key, *values in self.connection.execute(
+            f"SELECT {table.rowid}, * FROM {quoted} {where} ORDER BY {table.rowid}", parameters
+        ):
             yield key, tuple(values)
 
 
@@ -88,15 +112,22 @@ def open_snapshot(path: Path) -> Iterator[Source]:
             check_database(connection, path)
             yield Source(
                 connection,
+                path,
                 os.fsencode(path.name).decode(errors="replace"),
                 digest,
                 size_bytes,
                 tuple(read_schema(connection)),
+                {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in PRAGMAS},
                 read_tables(connection, path),
             )
     except sqlite3.DatabaseError as error:
         raise SnapshotError(f"{path} cannot be read whole; it may be damaged (SQLite says: {error}).") from error
-    if file_sha256(path) != digest:
+    check_unchanged(path, digest)
+
+
+def check_unchanged(path: Path, sha256: str) -> None:
+    """Raises SnapshotError where the file has become another one."""
+    if file_sha256(path) != sha256:
         raise SnapshotError(f"{path} was written to while it was read. Take a copy and import that.")
 
 
@@ -116,6 +147,20 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def check_file(path: Path) -> int:
+    """The size of the file in bytes, if it can be a whole database, with nothing of it in another file."""
+    size_bytes = check_header(path)
+    file = path.resolve()
+    for suffix in COMPANIONS:
+        companion = file.with_name(file.name + suffix)
+        if companion.exists() and companion.stat().st_size:
+            raise SnapshotError(
+                f"{companion.name} lies beside {file}: a part of the data is only there. Make a whole copy "
+                f"(manage.py snapshot_sqlite {shlex.quote(str(file))} COPY.db) and give that."
+            )
+    return size_bytes
+
+
+def check_header(path: Path) -> int:
     """The size of the file in bytes, if it can be a database at all."""
     try:
         if path.is_dir():
@@ -137,14 +182,6 @@ def check_file(path: Path) -> int:
     page_size = int.from_bytes(start[PAGE_SIZE]) if start[PAGE_SIZE] != b"\x00\x01" else 65_536
     if page_size and size_bytes % page_size:
         raise SnapshotError(f"{path} is damaged: its {size_bytes:,} bytes are no whole pages, so its end is cut off.")
-    file = path.resolve()
-    for suffix in COMPANIONS:
-        companion = file.with_name(file.name + suffix)
-        if companion.exists() and companion.stat().st_size:
-            raise SnapshotError(
-                f"{companion.name} lies beside {file}: a part of the data is only there. Make a whole copy "
-                f'first, with: sqlite3 {shlex.quote(str(file))} ".backup copy.db"'
-            )
     return size_bytes
 
 
@@ -164,10 +201,10 @@ def check_database(connection: sqlite3.Connection, path: Path) -> None:
         raise SnapshotError(f"{path} is damaged (SQLite says: {said}).")
 
 
-def read_schema(connection: sqlite3.Connection) -> Iterator[str]:
-    """The CREATE statements, in the order of the file."""
-    for (statement,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"):
-        yield statement.decode(errors="replace")
+def read_schema(connection: sqlite3.Connection) -> Iterator[tuple[int, Row]]:
+    """The rows of sqlite_master less the page numbers, in the order of the file."""
+    for key, *values in connection.execute("SELECT rowid, type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"):
+        yield key, tuple(values)
 
 
 def read_tables(connection: sqlite3.Connection, path: Path) -> dict[str, Table]:

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,8 +22,8 @@ from django.db import connection
 from django.utils import timezone
 
 from ingest.apps import import_configured_snapshot
-from ingest.models import Outcome, QuarantinedRow, Snapshot, VaultRow
-from ingest.sqlite import importer
+from ingest.models import SCHEMA_TABLE, Outcome, QuarantinedRow, RowOutcome, Snapshot, VaultRow
+from ingest.sqlite import importer, staging, vault
 from ingest.sqlite.codec import Text, decode
 from ingest.sqlite.importer import ImportReport, import_snapshot
 from ingest.sqlite.schema import Generation
@@ -94,13 +95,19 @@ def source_rows(path: Path) -> dict[str, list[tuple]]:
     return rows
 
 
+def sqlite_master(path: Path) -> list[tuple]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        return database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid").fetchall()
+
+
 CLASSES = {type(None): b"null", int: b"integer", float: b"real", Text: b"text", bytes: b"blob"}
 
 
 def assert_accounted_for(report: ImportReport, path: Path) -> None:
     """Every row has one fate, in the report and in the vault, and is in the vault as it is in the file."""
-    vault = VaultRow.objects.filter(snapshot__sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    fates = Counter(vault.values_list("table", "outcome"))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    vault = VaultRow.objects.filter(snapshot__sha256=sha256)
+    fates = Counter(RowOutcome.objects.filter(snapshot__sha256=sha256).values_list("table", "outcome"))
     source = source_rows(path)
     assert report.tables.keys() == source.keys()
     for name, rows in source.items():
@@ -122,7 +129,7 @@ def assert_accounted_for(report: ImportReport, path: Path) -> None:
         assert all(hashlib.sha256(row.content).digest() == row.sha256 for row in stored)
     quarantined = QuarantinedRow.objects.filter(row__in=vault).values_list("row__table", "row__key", "code", "column")
     assert sorted(quarantined) == sorted((r["table"], r["key"], r["code"], r["column"]) for r in report.quarantined)
-    assert vault.filter(quarantine=None, outcome=Outcome.QUARANTINED).count() == 0
+    assert vault.filter(table=SCHEMA_TABLE).count() == len(sqlite_master(path))
 
 
 def row_versions() -> list[tuple]:
@@ -161,10 +168,13 @@ def library() -> dict[str, list[tuple]]:
 
 
 def assert_nothing_stored() -> None:
+    assert_no_models()
+    for model in (Snapshot, VaultRow, QuarantinedRow, RowOutcome):
+        assert not model.objects.exists(), model
+
+
+def assert_no_models() -> None:
     for model in (
-        Snapshot,
-        VaultRow,
-        QuarantinedRow,
         Video,
         Category,
         Subcategory,
@@ -175,11 +185,16 @@ def assert_nothing_stored() -> None:
         assert not model.objects.exists(), model
 
 
+def take(path: Path, *arguments: Any) -> ImportReport:
+    """Import a file, quarantined rows or not."""
+    return import_snapshot(path, *arguments, accept_quarantine=True)
+
+
 # Every row
 
 
 def test_every_row_has_one_fate_and_is_kept_verbatim(odd_file):
-    report = import_snapshot(odd_file)
+    report = take(odd_file)
     assert_accounted_for(report, odd_file)
     counts = {name: (t.modelled, t.quarantined) for name, t in report.tables.items() if name in MODELLED_TABLES}
     assert counts == {"content": (5, 2), "content_summaries": (4, 2), "summary_variants": (3, 1)}
@@ -188,8 +203,8 @@ def test_every_row_has_one_fate_and_is_kept_verbatim(odd_file):
 
 
 def test_a_modelled_row_names_its_video(odd_file):
-    import_snapshot(odd_file)
-    rows = VaultRow.objects.filter(table__in=MODELLED_TABLES)
+    take(odd_file)
+    rows = RowOutcome.objects.all()
     assert set(rows.filter(outcome=Outcome.MODELLED).values_list("table", "key", "video_id")) == {
         *[("content", key, name) for key, name in
           [(1, "Video-_0001"), (2, "Video-_0002"), (4, "Video-_0004"), (5, "Video-_0005"), (7, "reddit:1n4zk2p")]],
@@ -202,13 +217,13 @@ def test_a_modelled_row_names_its_video(odd_file):
 
 
 def test_unknown_tables_and_columns_are_reported(odd_file):
-    report = import_snapshot(odd_file)
+    report = take(odd_file)
     assert report.unknown_tables == ["notes", "empty", "pairs"]
     assert report.unknown_columns == ["content.mood", "content_summaries.tone"]
 
 
 def test_the_snapshot_says_what_was_imported(odd_file):
-    report = import_snapshot(odd_file)
+    report = take(odd_file)
     snapshot = Snapshot.objects.get()
     assert snapshot.sha256 == report.sha256 == hashlib.sha256(odd_file.read_bytes()).hexdigest()
     assert (snapshot.name, snapshot.size_bytes) == ("library.db", odd_file.stat().st_size)
@@ -235,8 +250,10 @@ def test_the_size_of_a_batch_changes_nothing(odd_file, monkeypatch):
 
     def outcome(batch_rows: int) -> tuple:
         monkeypatch.setattr(importer, "BATCH_ROWS", batch_rows)
+        monkeypatch.setattr(staging, "BATCH_ROWS", batch_rows)
+        monkeypatch.setattr(vault, "BATCH_ROWS", batch_rows)
         with transaction.atomic():
-            report = import_snapshot(odd_file)
+            report = take(odd_file)
             read = library()
             assert_accounted_for(report, odd_file)
             transaction.set_rollback(True)
@@ -250,23 +267,24 @@ def test_the_size_of_a_batch_changes_nothing(odd_file, monkeypatch):
 # All or nothing, once or many times
 
 
-@pytest.mark.parametrize("stage", ["videos", "summaries", "vault"])
-def test_an_error_in_the_middle_leaves_nothing(odd_file, stage):
+@pytest.mark.parametrize("stage", ["vault", "mapped", "videos", "categories", "summaries"])
+def test_an_error_in_the_middle_leaves_no_model(odd_file, stage):
     def fail(at: str, rows: int) -> None:
         if at == stage:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        import_snapshot(odd_file, fail)
-    assert_nothing_stored()
-    assert import_snapshot(odd_file).videos["created"] == 5
+        take(odd_file, fail)
+    assert_no_models()
+    assert not Snapshot.objects.imported().exists()
+    assert take(odd_file).videos["created"] == 5
 
 
 def test_the_second_import_changes_no_row_and_says_so(odd_file):
-    first = import_snapshot(odd_file)
+    first = take(odd_file)
     assert not first.seen_before and not first.changed_nothing
     before = row_versions()
-    second = import_snapshot(odd_file)
+    second = take(odd_file)
     assert row_versions() == before
     assert second.seen_before and second.changed_nothing
     assert second.videos == {"created": 0, "updated": 0, "unchanged": 5, "deleted": 0}
@@ -306,10 +324,10 @@ def delete(video_id: str) -> None:
 
 
 def test_a_deleted_video_stays_deleted_and_its_rows_are_skipped(odd_file):
-    import_snapshot(odd_file)
+    take(odd_file)
     delete("Video-_0001")
     before = row_versions()
-    report = import_snapshot(odd_file)
+    report = take(odd_file)
     assert row_versions() == before
     assert Video.objects.get(pk="Video-_0001").deleted_at is not None
     assert report.videos["deleted"] == 1 and report.changed_nothing
@@ -319,7 +337,7 @@ def test_a_deleted_video_stays_deleted_and_its_rows_are_skipped(odd_file):
 
 def test_rows_of_a_deleted_video_in_another_file_are_kept_as_skipped(odd_file, write_file, video):
     """Also where they are newer, have other categories and new texts."""
-    import_snapshot(odd_file)
+    take(odd_file)
     delete("Video-_0001")
     before = row_versions()
     newer = video(1, title="New", category='["Gaming"]', summary="New.", updated_at="2030-01-01T00:00:00Z")
@@ -420,7 +438,7 @@ def run(*arguments: str | Path) -> str:
 
 
 def test_the_command_says_what_became_of_every_row(odd_file):
-    said = run(odd_file)
+    said = run(odd_file, "--accept-quarantine")
     assert "library.db: last generation" in said
     assert "content                      7         5            2" in said
     assert "Videos: 5 created, 0 updated, 0 unchanged, 0 deleted." in said
@@ -431,7 +449,7 @@ def test_the_command_says_what_became_of_every_row(odd_file):
 
 
 def test_the_command_prints_the_report_as_json(odd_file):
-    printed = json.loads(run(odd_file, "--json"))
+    printed = json.loads(run(odd_file, "--json", "--accept-quarantine"))
     assert printed["tables"]["content"] == {"rows": 7, "modelled": 5, "quarantined": 2, "skipped_deleted": 0, "kept": 0}
     assert printed == Snapshot.objects.get().report
     assert len(printed["quarantined"]) == 5
@@ -512,31 +530,8 @@ def wait(stage, rows):
     print(stage, flush=True)
     sys.stdin.readline()
 
-import_snapshot(Path(sys.argv[2]), wait)
+import_snapshot(Path(sys.argv[2]), wait, accept_quarantine=True)
 """
-
-
-@pytest.mark.parametrize("stage", ["videos", "vault"])
-def test_a_killed_import_leaves_nothing_and_the_next_one_works(odd_file, stage):
-    process = start(odd_file, program=SLOW_IMPORT)
-    try:
-        while (reached := process.stdout.readline().strip()) != stage:
-            assert reached, process.stderr.read()
-            process.stdin.write("\n")
-            process.stdin.flush()
-        with another_session() as session:
-            taken = session.execute("SELECT pg_try_advisory_lock(%s)", [importer.LOCK]).fetchone()
-            assert taken == (False,), "the import is in the middle of its transaction"
-            process.kill()
-            process.wait()
-            # The server notices the loss when it next reads from the process; then the lock is free.
-            session.execute("SET lock_timeout = '20s'")
-            session.execute("SELECT pg_advisory_lock(%s)", [importer.LOCK])
-    finally:
-        process.kill()
-        process.communicate()
-    assert_nothing_stored()
-    assert import_snapshot(odd_file).videos["created"] == 5
 
 
 # At migrate
@@ -546,15 +541,26 @@ def migrated(**options: str) -> None:
     import_configured_snapshot(using="default", **options)
 
 
-def test_the_configured_snapshot_is_imported_once(odd_file, settings, capsys):
-    settings.SQLITE_SNAPSHOT = str(odd_file)
+def test_the_configured_snapshot_is_imported_once(write_file, video, settings, capsys):
+    settings.SQLITE_SNAPSHOT = str(write_file(content=[video(1), video(2)]))
     migrated()
-    assert Video.objects.count() == 5
+    assert Video.objects.count() == 2
     delete("Video-_0001")
     before = row_versions()
     capsys.readouterr()
     migrated()
     assert row_versions() == before and capsys.readouterr() == ("", "")
+
+
+def test_a_configured_snapshot_with_rows_for_the_quarantine_stops_migrate_until_they_are_accepted(odd_file, settings):
+    settings.SQLITE_SNAPSHOT = str(odd_file)
+    with pytest.raises(CommandError, match=r"SQLITE_SNAPSHOT: 5 rows are quarantined that nobody has accepted") as stop:
+        migrated()
+    assert stop.value.returncode == 3
+    assert_no_models()
+    QuarantinedRow.objects.accept(by="owner")
+    migrated()
+    assert Video.objects.count() == 5
 
 
 def test_without_a_configured_snapshot_migrate_imports_nothing(settings):

@@ -6,15 +6,16 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from ingest.management import base
 from ingest.sqlite.schema import Generation
 from ingest.sqlite.synthetic import write_snapshot
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """Shows what `write_snapshot` does: the result on stdout, the progress on stderr."""
 
     help = (
