@@ -41,6 +41,12 @@ WRITTEN_TABLES = (
     "videos_video", "videos_category", "videos_subcategory", "videos_categorization", "videos_facetcount",
     "summaries_summary",
 )  # fmt: skip
+# What grows in each stage of writing.
+STAGE_TABLES = {
+    "videos": ("videos_video", "videos_facetcount"),
+    "categories": ("videos_category", "videos_subcategory", "videos_categorization", "videos_facetcount"),
+    "summaries": ("summaries_summary", "videos_facetcount"),
+}
 MODELLED_TABLES = ("content", "content_summaries", "summary_variants")
 # Tables of the old database that say nothing of a video that its row does not say.
 KEPT_TABLES = ("content_files", "migration_log")
@@ -207,6 +213,9 @@ class SnapshotImport:
 
     def run(self, dry_run: bool, accept_quarantine: bool, expected: Expected) -> ImportReport:
         with pghistory.context(import_sqlite=self.snapshot.sha256), transaction.atomic():
+            with connection.cursor() as cursor:
+                # For plans on the way a small sample is enough; the last ANALYZE takes the usual one.
+                cursor.execute("SET LOCAL default_statistics_target = 10")
             staging.create_tables()
             self.stage_videos()
             self.stage_texts()
@@ -236,13 +245,15 @@ class SnapshotImport:
         """Tell the progress, and let PostgreSQL plan anew each time the number of batches has doubled.
 
         Plans of triggers and foreign keys are kept for the whole session; made for the empty tables of the
-        first batch, they would read every row again for each row written.
+        first batch, they would read every row again for each row written. Checks that wait for the end of
+        the transaction are made now, so that no queue of them grows in the server's memory.
         """
         self.progress(stage, rows)
         self.batches[stage] += 1
-        if self.batches[stage].bit_count() == 1:
-            with connection.cursor() as cursor:
-                cursor.execute(f"ANALYZE {', '.join(WRITTEN_TABLES)}")
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+            if self.batches[stage].bit_count() == 1:
+                cursor.execute(f"ANALYZE {', '.join(STAGE_TABLES[stage])}")
 
     def mapped(self, table: str) -> Iterator[staging.Batch]:
         """The rows of a table, mapped, in batches."""
