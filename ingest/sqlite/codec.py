@@ -10,6 +10,7 @@ import struct
 LENGTH = struct.Struct(">Q")
 INTEGER = struct.Struct(">q")
 REAL = struct.Struct(">d")
+NULL, WHOLE, FRACTION, TEXT = b"NIRT"
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
 
@@ -47,34 +48,34 @@ def encode(row: Row) -> bytes:
 
 def decode(content: bytes) -> Row:
     """The row of canonical bytes. Raises ValueError where they are damaged: cut short, or with a rest."""
-    position = 0
-
-    def take(size: int) -> bytes:
-        nonlocal position
-        part = content[position : position + size]
-        if len(part) != size:
-            raise ValueError(f"the bytes of the row end early, at {len(content)}")
-        position += size
-        return part
-
     values: list[Value] = []
-    (count,) = LENGTH.unpack(take(LENGTH.size))
-    if count > len(content):
-        raise ValueError(f"the row claims {count} values in {len(content)} bytes")
-    for _ in range(count):
-        match take(1):
-            case b"N":
+    try:
+        (count,) = LENGTH.unpack_from(content)
+        if count > len(content):
+            raise ValueError(f"the row claims {count} values in {len(content)} bytes")
+        position = LENGTH.size
+        for _ in range(count):
+            tag, position = content[position], position + 1
+            if tag in b"TB":
+                (size,) = LENGTH.unpack_from(content, position)
+                position += LENGTH.size
+                part = content[position : position + size]
+                if len(part) != size:
+                    raise ValueError(f"the bytes of the row end early, at {len(content)}")
+                position += size
+                values.append(Text(part) if tag == TEXT else part)
+            elif tag == NULL:
                 values.append(None)
-            case b"I":
-                values.append(INTEGER.unpack(take(INTEGER.size))[0])
-            case b"R":
-                values.append(REAL.unpack(take(REAL.size))[0])
-            case b"T":
-                values.append(Text(take(LENGTH.unpack(take(LENGTH.size))[0])))
-            case b"B":
-                values.append(take(LENGTH.unpack(take(LENGTH.size))[0]))
-            case tag:
-                raise ValueError(f"unknown tag {tag!r} at {position - 1}")
+            elif tag == WHOLE:
+                values.append(INTEGER.unpack_from(content, position)[0])
+                position += INTEGER.size
+            elif tag == FRACTION:
+                values.append(REAL.unpack_from(content, position)[0])
+                position += REAL.size
+            else:
+                raise ValueError(f"unknown tag {bytes([tag])!r} at {position - 1}")
+    except (struct.error, IndexError) as error:
+        raise ValueError(f"the bytes of the row end early, at {len(content)}") from error
     if position != len(content):
         raise ValueError(f"{len(content) - position} bytes follow the row")
     return tuple(values)
