@@ -3,10 +3,8 @@
 What can be done is to decide about quarantined rows: try again to import them, or let them stay in the vault only.
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,26 +13,24 @@ from django.db.models import Case, Count, Model, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
-from django.utils.html import escape, format_html
+from django.utils.html import format_html
 from django.utils.http import content_disposition_header
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator, slugify
 
 from videos.admin import LargeTablePaginator
 
 from .audio import NO_TIME
 from .models import SCHEMA_TABLE, AudioFile, Outcome, QuarantinedRow, RowOutcome, Snapshot, VaultRow
-from .sqlite.codec import Row, Text, decode
+from .sqlite.codec import Row, decode
 from .sqlite.codec import Value as SqliteValue
+from .values import ShownValue, marked, shown
 
-# What is shown of a value in its row; of the offending one, and in hex.
+# What is shown of a value in its row, and of the offending one.
 ROW_BYTES = 300
 TEXT_BYTES = 2000
-HEX_BYTES = 512
 # A request that takes minutes is cut off by whatever stands in front of the server.
 RETRIES_AT_ONCE = 500
-# A word may be broken behind this, so that it fits a narrow screen.
-LONG_WORD = re.compile(r"(\S{12})(?=\S)")
 SCHEMA_COLUMNS = ("type", "name", "tbl_name", "sql")
 
 EXPLANATIONS = {
@@ -59,94 +55,7 @@ EXPLANATIONS = {
 }
 
 
-# Values as people read them
-
-
-@dataclass(frozen=True)
-class ShownValue:
-    """A value of a row for a page: its text with marked escapes, and what is left out."""
-
-    column: str
-    kind: str
-    text: SafeString
-    note: str = ""
-    download: str = ""
-    hex_dump: str = ""
-    hex_note: str = ""
-
-
-def shown(value: SqliteValue, column: str, limit: int, download: str = "", with_hex: bool = False) -> ShownValue:
-    """A value as it is shown in at most so many bytes, from its first byte that is no good text if that lies beyond.
-
-    `download` is the address of the exact bytes, for a note that says what is left out.
-    """
-    if value is None or isinstance(value, int | float):
-        kind = {type(None): "NULL", int: "integer", float: "real"}[type(value)]
-        return ShownValue(column, kind, SafeString("" if value is None else repr(value)))
-    size = len(value)
-    start = excerpt_start(value, min(limit, HEX_BYTES) if with_hex else limit) if isinstance(value, Text) else 0
-    part = value[start : start + limit]
-    if isinstance(value, Text):
-        text = marked(excerpt(part, start, size))
-    else:
-        text = SafeString("") if with_hex else escape(part.hex(" "))
-    return ShownValue(
-        column,
-        f"{'text' if isinstance(value, Text) else 'blob'}, {size:,} bytes",
-        text,
-        cut_note(start, len(part), size),
-        download,
-        "\n".join(hex_lines(value, start, HEX_BYTES)) if with_hex else "",
-        cut_note(start, min(HEX_BYTES, size - start), size) if with_hex else "",
-    )
-
-
-def cut_note(start: int, shown_bytes: int, size: int) -> str:
-    return "" if shown_bytes == size else f"Bytes {start:,} to {start + shown_bytes:,} of {size:,}."
-
-
-def excerpt_start(value: bytes, limit: int) -> int:
-    """Where to begin, so that the first byte that PostgreSQL refuses in a text is within the limit."""
-    try:
-        value.decode()
-        odd = value.find(b"\x00")
-    except UnicodeDecodeError as error:
-        odd = error.start if b"\x00" not in value[: error.start] else value.find(b"\x00")
-    return max(odd - limit // 2, 0) // 16 * 16 if odd >= limit else 0
-
-
-def excerpt(part: bytes, start: int, size: int) -> str:
-    """The text of a part of a value, less the halves of characters at a cut."""
-    text = part.decode(errors="surrogateescape")
-    if start:
-        text = text.lstrip("".join(map(chr, range(0xDC80, 0xDCC0))))
-    if start + len(part) < size:
-        text = text.rstrip("".join(map(chr, range(0xDC80, 0xDD00))))
-    return text
-
-
-def marked(text: str) -> SafeString:
-    """A text as HTML, with escapes, marked as such, for what a page does not show: control characters, bad bytes."""
-    parts = []
-    for is_readable, group in groupby(text, lambda char: char.isprintable() or char in "\n\t"):
-        if is_readable:
-            # A zero-width space is none of the readable ones, so it can stand for the tag.
-            parts.append(escape(LONG_WORD.sub("\\1\u200b", "".join(group))).replace("\u200b", "<wbr>"))
-        else:
-            parts.append(f"<wbr><mark>{'<wbr>'.join(map(escaped, group))}</mark><wbr>")
-    return mark_safe("".join(parts).replace("\n", "<br>"))
-
-
-def escaped(char: str) -> str:
-    """`\\x00` for a NUL, `\\xff` for a byte that is no UTF-8, `\\u202e` for a mark that turns the writing round."""
-    return f"\\x{ord(char) - 0xDC00:02x}" if 0xDC80 <= ord(char) <= 0xDCFF else char.encode("unicode_escape").decode()
-
-
-def hex_lines(value: bytes, start: int, limit: int) -> Iterator[str]:
-    for offset in range(start, min(start + limit, len(value)), 16):
-        part = value[offset : offset + 16]
-        letters = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in part)
-        yield f"{offset:08x}  {part[:8].hex(' '):<23}  {part[8:].hex(' '):<23}  {letters}"
+# Rows of the vault
 
 
 def row_of(content: bytes | memoryview) -> Row | None:

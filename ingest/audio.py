@@ -33,6 +33,7 @@ from videos.models import Video
 
 from .models import AudioFile
 from .sqlite.importer import import_lock
+from .values import printable
 
 FOLDER = "audio"
 # What a copy is called until it is complete.
@@ -463,8 +464,3 @@ def storage_failures(report: AudioReport) -> Iterator[None]:
             f"A file could not be copied to the media folder (MEDIA_DIR): {reason}, and run this again. "
             f"{taken}; the files there are as they were."
         ) from error
-
-
-def printable(name: str) -> str:
-    """A name that a terminal can show: bytes that are no text and control characters are escaped."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)

@@ -18,11 +18,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ingest.admin import EXPLANATIONS, HEX_BYTES, RETRIES_AT_ONCE, TEXT_BYTES, marked, shown
+from ingest.admin import EXPLANATIONS, RETRIES_AT_ONCE, TEXT_BYTES
 from ingest.models import SCHEMA_TABLE, Outcome, QuarantinedRow, RowOutcome, Snapshot, VaultRow
 from ingest.sqlite.codec import Text, encode
 from ingest.sqlite.importer import import_snapshot
 from ingest.sqlite.schema import Generation
+from ingest.values import HEX_BYTES, marked, shown
 from summaries.models import Summary
 
 from .factories import make_video

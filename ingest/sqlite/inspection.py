@@ -3,7 +3,6 @@
 Memory stays flat: what grows with the library (names of videos, triples) lies in temporary files of SQLite.
 """
 
-import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -11,29 +10,29 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
+from itertools import islice
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 
 from videos.keys import VideoKey, natural_key
 from videos.models import Pair
 
+from ..values import one_line
+from ..values import printable as printable
 from .codec import Row, Text, Value
 from .manifest import Manifest, Progress, TableCount, check_manifest, manifest_of, no_progress
 from .mapping import Mapper, Unmodelled
+from .plain import PLAIN_NAME, READINGS, PlainRows, PlainVideo, values_at
 from .reader import SnapshotError, Source, Table, open_snapshot
 from .schema import Generation
 
 SHOWN_EXAMPLES = 3
-SHOWN_CHARACTERS = 48
 ROWS_AT_ONCE = 1000
+# Rows whose videos are looked up together; they are held in memory.
+NAMES_AT_ONCE = 200
 # Signatures of types that are looked at once only; a file can have any number of them.
 MOST_SIGNATURES = 10_000
 
-TIME_COLUMNS = {
-    "content": ("published_at", "indexed_at", "created_at", "updated_at"),
-    "content_files": ("created_at",),
-    "migration_log": ("processed_at",),
-    "summary_variants": ("created_at", "updated_at"),
-}
 JSON_COLUMNS = {
     "content": ("subcategories_json", "analysis", "key_topics", "named_entities"),
     "summary_variants": ("raw_payload", "metadata"),
@@ -95,7 +94,7 @@ class Findings:
     def add(self, table: str, key: int, column: str, value: Value) -> None:
         self.count += 1
         if len(self.examples) < SHOWN_EXAMPLES:
-            self.examples.append(Example(table, key, column, shown(value)))
+            self.examples.append(Example(table, key, column, one_line(value)))
 
 
 @dataclass
@@ -149,6 +148,24 @@ def inspect_snapshot(path: Path, progress: Progress = no_progress) -> Inspection
     return inspection
 
 
+@dataclass(frozen=True)
+class RowKind:
+    """Rows with values of the same types: where one is odd, whether they can be plain, and what gets their texts."""
+
+    odd: tuple[tuple[int, Kind], ...]
+    fits: bool
+    texts: Callable[[Row], tuple[Value, ...]]
+
+    @classmethod
+    def of(cls, signature: tuple[type, ...], affinities: list[str], plain: PlainRows) -> "RowKind":
+        odd = (type_oddity(stored, affinity) for stored, affinity in zip(signature, affinities, strict=True))
+        return cls(
+            tuple((place, kind) for place, kind in enumerate(odd) if kind),
+            plain.fits(signature),
+            values_at([place for place, stored in enumerate(signature) if stored is Text]),
+        )
+
+
 class Inspector:
     """One pass over every row of an open snapshot."""
 
@@ -165,9 +182,9 @@ class Inspector:
     def run(self, described: bool) -> Inspection:
         # `content` first: rows of other tables name its videos.
         triples = triples_digest(self.content_triples())
-        self.inspect_texts("content_summaries", self.mapper.summary)
+        self.inspect_texts("content_summaries", PlainRows.summary, self.mapper.summary)
         if "summary_variants" in self.counts:
-            self.inspect_texts("summary_variants", self.mapper.variant_text)
+            self.inspect_texts("summary_variants", PlainRows.variant_text, self.mapper.variant_text)
         for name in self.counts:
             if name not in ("content", "content_summaries", "summary_variants"):
                 self.inspect_other(name)
@@ -185,33 +202,35 @@ class Inspector:
             unknown_columns=unknown_columns(self.source),
         )
 
-    def rows(self, name: str) -> Iterator[tuple[int, dict[str, Value]]]:
-        """The rows of a table by column; each value has been looked at for itself."""
+    def rows(self, name: str, plain: PlainRows) -> Iterator[tuple[int, Row, bool]]:
+        """The rows of a table as (key, values and a None, whether it can be plain).
+
+        Each value has been looked at for itself.
+        """
         table, count = self.source.tables[name], self.counts[name]
         affinities = column_affinities(self.source.connection, table)
-        odd_columns: dict[tuple[type, ...], list[tuple[int, Kind]]] = {}
+        kinds_of: dict[tuple[type, ...], RowKind] = {}
         for key, row in self.source.rows(name):
             signature = count.add(key, row)
-            if signature not in odd_columns:
-                if len(odd_columns) > MOST_SIGNATURES:
-                    odd_columns.clear()
-                odd_columns[signature] = [
-                    (place, kind)
-                    for place, (stored, affinity) in enumerate(zip(signature, affinities, strict=True))
-                    if (kind := type_oddity(stored, affinity))
-                ]
-            for place, kind in odd_columns[signature]:
+            if (row_kind := kinds_of.get(signature)) is None:
+                if len(kinds_of) > MOST_SIGNATURES:
+                    kinds_of.clear()
+                row_kind = kinds_of[signature] = RowKind.of(signature, affinities, plain)
+            for place, kind in row_kind.odd:
                 self.oddities[kind].add(name, key, table.columns[place], row[place])
-            self.inspect_characters(table, key, row)
+            texts = b"\n".join(row_kind.texts(row))
+            is_clean = b"\x00" not in texts and is_utf8(texts)
+            if not is_clean:
+                self.inspect_characters(table, key, row)
             self.rows_done += 1
             if not self.rows_done % ROWS_AT_ONCE:
                 self.progress("Reading rows", self.rows_done, self.rows_total)
-            yield key, dict(zip(table.columns, row, strict=True))
+            yield key, (*row, None), is_clean and row_kind.fits
+
+    def by_column(self, name: str, row: Row) -> dict[str, Value]:
+        return dict(zip(self.source.tables[name].columns, row, strict=False))
 
     def inspect_characters(self, table: Table, key: int, row: Row) -> None:
-        texts = b"\n".join([value for value in row if type(value) is Text])
-        if b"\x00" not in texts and is_utf8(texts):
-            return
         for column, value in zip(table.columns, row, strict=True):
             if isinstance(value, Text):
                 if b"\x00" in value:
@@ -221,9 +240,9 @@ class Inspector:
 
     def inspect_columns(self, name: str, key: int, row: dict[str, Value]) -> None:
         """Times and JSON of a row that cannot be taken as a whole, or need not."""
-        readers = ((TIME_COLUMNS, self.mapper.time), (JSON_COLUMNS, self.mapper.json))
-        for columns, read in readers:
-            for column in columns.get(name, ()):
+        times = READINGS[name].times if name in READINGS else ()
+        for columns, read in ((times, self.mapper.time), (JSON_COLUMNS.get(name, ()), self.mapper.json)):
+            for column in columns:
                 try:
                     read(row, column)
                 except Unmodelled as problem:
@@ -234,23 +253,36 @@ class Inspector:
 
     def content_triples(self) -> Iterator[Triple]:
         """Inspects `content`; the triples of its rows, also of those that an import would quarantine."""
-        for key, row in self.rows("content"):
+        table = self.source.tables["content"]
+        plain = PlainRows(table, self.mapper)
+        structured, subcategory, has_audio = plain.places.of(("subcategories_json", "subcategory", "has_audio"))
+        for key, row, can_be_plain in self.rows("content", plain):
             self.content.rows += 1
-            self.content.with_subcategories_json += not is_blank(row.get("subcategories_json"))
-            self.content.with_subcategory += not is_blank(row.get("subcategory"))
-            self.content.with_audio += row.get("has_audio") == 1
-            try:
-                video = self.mapper.video(row)
-            except Unmodelled as problem:
-                self.quarantined[problem.code].add("content", key, problem.column, problem.value)
-                self.inspect_columns("content", key, row)
-                pairs = self.pairs(row)
-                self.note_refused(key, row)
+            self.content.with_subcategories_json += not is_blank(row[structured])
+            self.content.with_subcategory += not is_blank(row[subcategory])
+            self.content.with_audio += row[has_audio] == 1
+            if can_be_plain and (video := plain.video(row)):
+                pairs, name = video.pairs, video.old_id or video.native_id
+                if not self.names.add_first(video):
+                    self.note_video(key, self.by_column("content", row), video.video_id, video.native_id)
             else:
-                pairs = video.pairs
-                self.note_video(key, row, video.record.video_id, video.native_id)
-            name = lenient(row.get("id")) or lenient(row.get("video_id"))
+                columns = self.by_column("content", row)
+                pairs = self.mapped_pairs(key, columns)
+                name = lenient(columns.get("id")) or lenient(columns.get("video_id"))
             yield from ((name, pair.category, pair.subcategory) for pair in pairs)
+
+    def mapped_pairs(self, key: int, row: dict[str, Value]) -> tuple[Pair, ...]:
+        """Inspects a row of `content` as an import maps it; its categories."""
+        try:
+            video = self.mapper.video(row)
+        except Unmodelled as problem:
+            self.quarantined[problem.code].add("content", key, problem.column, problem.value)
+            self.inspect_columns("content", key, row)
+            pairs = self.pairs(row)
+            self.note_refused(key, row)
+            return pairs
+        self.note_video(key, row, video.record.video_id, video.native_id)
+        return video.pairs
 
     def pairs(self, row: dict[str, Value]) -> tuple[Pair, ...]:
         """The categories of a row that is refused, if these can be read."""
@@ -314,26 +346,43 @@ class Inspector:
 
     # Other tables
 
-    def inspect_texts(self, name: str, map_row: Callable[[dict[str, Value]], object]) -> None:
+    def inspect_texts(
+        self, name: str, is_plain: Callable[[PlainRows, Row], bool], map_row: Callable[[dict[str, Value]], object]
+    ) -> None:
         """A table of summaries."""
-        column = REFERENCES[name]
-        for key, row in self.rows(name):
-            known = self.known_video(name, key, row)
+        column, plain = REFERENCES[name], PlainRows(self.source.tables[name], self.mapper)
+        for key, row, can_be_plain, has_video in self.rows_with_video(name, plain):
+            if can_be_plain and has_video and is_plain(plain, row):
+                continue
+            columns = self.by_column(name, row)
+            known = self.known_video(name, key, columns)
             try:
-                video = self.mapper.text(row, column)
-                map_row(row)
+                video = self.mapper.text(columns, column)
+                map_row(columns)
                 if not known & Known.TAKEN:
-                    raise Unmodelled("orphan", column, row.get(column), f"There is no video {video} to take it.")
+                    raise Unmodelled("orphan", column, columns.get(column), f"There is no video {video} to take it.")
             except Unmodelled as problem:
                 self.quarantined[problem.code].add(name, key, problem.column, problem.value)
-                self.inspect_columns(name, key, row)
+                self.inspect_columns(name, key, columns)
 
     def inspect_other(self, name: str) -> None:
         """A table that an import keeps as it is."""
-        for key, row in self.rows(name):
-            self.inspect_columns(name, key, row)
-            if name in REFERENCES:
-                self.known_video(name, key, row)
+        plain = PlainRows(self.source.tables[name], self.mapper)
+        for key, row, can_be_plain, has_video in self.rows_with_video(name, plain):
+            if not can_be_plain or not plain.is_plain(row):
+                self.inspect_columns(name, key, self.by_column(name, row))
+            if name in REFERENCES and not has_video:
+                self.known_video(name, key, self.by_column(name, row))
+
+    def rows_with_video(self, name: str, plain: PlainRows) -> Iterator[tuple[int, Row, bool, bool]]:
+        """The rows of `rows`, each with whether it names, letter by letter, a video that an import takes."""
+        place = plain.places[REFERENCES.get(name, "")]
+        rows = self.rows(name, plain)
+        while batch := list(islice(rows, NAMES_AT_ONCE)):
+            names = {row[place] for _, row, can_be_plain in batch if can_be_plain}
+            taken = self.names.taken([value for value in names if value and PLAIN_NAME.fullmatch(value)])
+            for key, row, can_be_plain in batch:
+                yield key, row, can_be_plain, can_be_plain and row[place] in taken
 
     def known_video(self, name: str, key: int, row: dict[str, Value]) -> int:
         """What is known of the video that a row names, as bits; one that is unknown is an oddity."""
@@ -356,6 +405,10 @@ class Known:
     TAKEN = TAKEN_KEY | TAKEN_OLD_ID | TAKEN_NATIVE
 
 
+# Always as many places, so that SQLite prepares the statement once.
+SELECT_TAKEN = f"SELECT name FROM name WHERE known & {Known.TAKEN} AND name IN ({', '.join('?' * NAMES_AT_ONCE)})"
+
+
 class Names:
     """The names of videos met so far, in a temporary file."""
 
@@ -374,10 +427,31 @@ class Names:
                 (encoded(name), known),
             )
 
+    def add_first(self, video: PlainVideo) -> bool:
+        """Note the names of a video that an import takes, if they are new; whether they are."""
+        if video.native_id != video.video_id or not video.old_id:
+            return False
+        try:
+            self.connection.execute(
+                "INSERT INTO name VALUES (?, ?), (?, ?)",
+                (
+                    encoded(video.video_id), Known.KEY | Known.TAKEN_KEY,
+                    encoded(video.old_id), Known.OLD_ID | Known.TAKEN_OLD_ID,
+                ),
+            )  # fmt: skip
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
     def known(self, name: str) -> int:
         """The bits of Known, 0 for a name that was not met."""
         row = self.connection.execute("SELECT known FROM name WHERE name = ?", (encoded(name),)).fetchone()
         return row[0] if row else 0
+
+    def taken(self, names: list[bytes]) -> set[bytes]:
+        """Which of these NAMES_AT_ONCE names at most are of a video that an import takes."""
+        names += [None] * (NAMES_AT_ONCE - len(names))
+        return {name for (name,) in self.connection.execute(SELECT_TAKEN, names)}
 
     def close(self) -> None:
         self.connection.close()
@@ -394,13 +468,18 @@ def triples_digest(triples: Iterable[Triple]) -> TripleSet:
     with closing(sqlite3.connect("")) as sorter:
         sorter.execute("PRAGMA synchronous = OFF")
         sorter.execute("CREATE TABLE triple (line BLOB NOT NULL)")
-        sorter.executemany(
-            "INSERT INTO triple VALUES (?)", ((json.dumps(triple).encode() + b"\n",) for triple in triples)
-        )
+        sorter.executemany("INSERT INTO triple VALUES (?)", ((triple_line(triple),) for triple in triples))
         for (line,) in sorter.execute("SELECT DISTINCT line FROM triple ORDER BY line"):
             digest.update(line)
             count += 1
     return TripleSet(count, digest.hexdigest())
+
+
+def triple_line(triple: Triple) -> bytes:
+    """What json.dumps writes of a triple, and a line feed; dumps takes four times as long."""
+    video, category, subcategory = triple
+    last = "null" if subcategory is None else encode_basestring_ascii(subcategory)
+    return f"[{encode_basestring_ascii(video)}, {encode_basestring_ascii(category)}, {last}]\n".encode()
 
 
 def unknown_tables(source: Source) -> list[str]:
@@ -479,25 +558,3 @@ def lenient(value: Value) -> str:
 def encoded(name: str) -> bytes:
     """The bytes of a name that `lenient` made, or that a mapping did."""
     return name.encode(errors="surrogateescape")
-
-
-def shown(value: Value) -> str:
-    """A value for people: one line, cut, and without anything that a terminal would obey."""
-    match value:
-        case None:
-            return "NULL"
-        case Text():
-            text = bytes(value[: 4 * SHOWN_CHARACTERS + 4]).decode(errors="backslashreplace")
-            shortened = printable(text[:SHOWN_CHARACTERS])
-            return f"'{shortened}'" + ("…" if len(text) > SHOWN_CHARACTERS else "")
-        case bytes():
-            return f"x'{value[: SHOWN_CHARACTERS // 2].hex()}'" + ("…" if len(value) > SHOWN_CHARACTERS // 2 else "")
-        case _:
-            return str(value)
-
-
-def printable(text: str) -> str:
-    """A text without control characters and marks that turn the direction of writing: they are escaped."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )

@@ -25,13 +25,15 @@ from ingest.sqlite.inspection import (
     Inspection,
     affinity,
     inspect_snapshot,
-    printable,
-    shown,
+    is_utf8,
     triples_digest,
 )
 from ingest.sqlite.manifest import make_manifest, manifest_path, take_snapshot
-from ingest.sqlite.reader import SnapshotError, open_snapshot
+from ingest.sqlite.mapping import Mapper
+from ingest.sqlite.plain import PLAIN_TIMES, PlainRows
+from ingest.sqlite.reader import SnapshotError, Table, open_snapshot
 from ingest.sqlite.schema import Generation
+from ingest.values import one_line, printable
 
 from .conftest import insert
 
@@ -285,7 +287,19 @@ def test_what_it_says_of_the_quarantine_is_what_an_import_does(write_file, video
     assert len(done) > 8
 
 
-# Whatever the file holds
+# Whatever the file holds. Rows that are sound in all but a few columns come nearest to being taken for plain.
+
+
+def sound_row(**odd: Any) -> dict[str, Any]:
+    """A row that is plain, but for the values given."""
+    sound = {
+        "id": b"yt:abc-de_f123", "video_id": b"AbC-dE_f123", "title": b"A title", "language": b"en",
+        "canonical_url": b"https://www.youtube.com/watch?v=AbC-dE_f123", "category": b'["Technology"]',
+        "published_at": b"2025-09-01T10:00:00+00:00", "created_at": b"2025-09-01 10:00:00", "summary": b"A text",
+        "key_topics": b'["a-topic"]', "analysis": b'{"a": 1}', "variant_type": b"audio", "content": b"A text",
+    }  # fmt: skip
+    numbers = {"view_count": 5, "has_audio": 1, "revision": 1, "is_latest": 1}
+    return {column: Text(text) for column, text in sound.items()} | numbers | odd
 
 
 values = st.one_of(
@@ -311,6 +325,73 @@ columns = st.sampled_from([column for column in Generation.LAST.columns["content
 rows = st.lists(st.dictionaries(columns, values, max_size=5), max_size=5)
 references = st.sampled_from([column for column in Generation.LAST.columns["summary_variants"] if column != "id"])
 texts = st.lists(st.dictionaries(references, values, min_size=1, max_size=5), max_size=3)
+
+
+times = st.from_regex(PLAIN_TIMES, fullmatch=True) | st.from_regex(
+    rb"(?:[0-9]{4}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-5][0-9]:[0-6][0-9]"
+    rb"(?:\.[0-9]{0,10})?(?:Z|[+-][0-2][0-9]:00)?\n)",
+    fullmatch=True,
+)
+
+
+def plain_rows(table: str) -> PlainRows:
+    columns = Generation.LAST.columns[table]
+    return PlainRows(Table(table, tuple(columns), "rowid", 0), Mapper())
+
+
+PLAIN = {table: plain_rows(table) for table in ("content", "content_summaries", "summary_variants")}
+
+
+def looked_at(table: str, row: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The row as it is asked about; None for one whose types or characters are odd."""
+    found = tuple(row.get(column) for column in Generation.LAST.columns[table])
+    texts = b"\n".join(value for value in found if isinstance(value, Text))
+    is_clean = b"\x00" not in texts and is_utf8(texts)
+    return (*found, None) if is_clean and PLAIN[table].fits(tuple(map(type, found))) else None
+
+
+@settings(max_examples=300, deadline=None)
+@given(odd=st.dictionaries(columns, values, max_size=2))
+def test_a_plain_video_is_what_the_mapping_makes_of_it(odd):
+    row = sound_row(**odd)
+    found = looked_at("content", row)
+    if found and (plain := PLAIN["content"].video(found)):
+        video = Mapper().video(row)
+        assert plain == (video.record.video_id, video.native_id, video.record.legacy_id, video.pairs)
+
+
+@settings(max_examples=300, deadline=None)
+@given(odd=st.dictionaries(references, values, max_size=2))
+def test_the_mapping_takes_a_plain_summary(odd):
+    row = sound_row(**odd)
+    if (found := looked_at("summary_variants", row)) and PLAIN["summary_variants"].variant_text(found):
+        Mapper().variant_text(row)
+    row |= {"content_id": row["video_id"], "summary_text": row["content"], "summary_type": row["variant_type"]}
+    if (found := looked_at("content_summaries", row)) and PLAIN["content_summaries"].summary(found):
+        Mapper().summary(row)
+
+
+@given(times)
+def test_the_mapping_takes_plain_times(lines):
+    if PLAIN_TIMES.fullmatch(lines):
+        for line in lines.split(b"\n"):
+            Mapper().time({"created_at": Text(line)}, "created_at")
+
+
+def test_sound_rows_are_plain_and_near_misses_are_not():
+    assert PLAIN["content"].video(looked_at("content", sound_row()))
+    assert PLAIN["summary_variants"].variant_text(looked_at("summary_variants", sound_row()))
+    for odd in (
+        {"published_at": Text(b"2025-02-29T10:00:00Z")}, {"view_count": -1}, {"has_audio": 2},
+        {"key_topics": Text(b"{}")}, {"analysis": Text(b"{")}, {"category": Text(b"[1]")},
+        {"video_id": Text(b"x" * 501)}, {"subcategory": Text(b"x" * 2001)},
+        {"summary": Text(b'{"summary_type": "\\u0000"}')},
+    ):  # fmt: skip
+        assert PLAIN["content"].video(looked_at("content", sound_row(**odd))) is None
+    for odd in ({"revision": 10**9 + 1}, {"raw_payload": Text(b"{")}, {"is_latest": 2}, {"created_at": Text(b"no")}):
+        assert not PLAIN["summary_variants"].variant_text(looked_at("summary_variants", sound_row(**odd)))
+    assert looked_at("content", sound_row(view_count=1.0)) is looked_at("content", sound_row(id=b"blob")) is None
+    assert looked_at("content", sound_row(title=Text(b"\xff"))) is None
 
 
 @pytest.fixture(scope="module")
@@ -347,13 +428,13 @@ def test_no_value_stops_the_inspection_or_reaches_the_terminal(empty, content, s
 
 @given(values)
 def test_a_shown_value_is_one_short_harmless_line(value):
-    assert shown(value).isprintable()
+    assert one_line(value).isprintable()
 
 
 def test_what_a_terminal_would_obey_is_escaped():
     assert printable("a\x1b[31m\u202eb\x9b\r\n") == "a\\x1b[31m\\u202eb\\x9b\\r\\n"
-    assert shown(Text(b"\x1b]0;title\x07 caf\xc3\xa9 \xff")) == "'\\x1b]0;title\\x07 café \\xff'"
-    assert shown(b"\x00\xff") == "x'00ff'" and shown(None) == "NULL" and shown(-0.0) == "-0.0"
+    assert one_line(Text(b"\x1b]0;title\x07 caf\xc3\xa9 \xff")) == "'\\x1b]0;title\\x07 café \\xff'"
+    assert one_line(b"\x00\xff") == "x'00ff'" and one_line(None) == "NULL" and one_line(-0.0) == "-0.0"
 
 
 # The command

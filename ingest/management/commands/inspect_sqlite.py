@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from ingest.management import base
-from ingest.sqlite.inspection import Findings, Inspection, Kind, inspect_snapshot, printable
+from ingest.sqlite.inspection import Findings, Inspection, Kind, inspect_snapshot
 from ingest.sqlite.reader import SnapshotError
+from ingest.values import printable
 
 
 class Command(base.Command):

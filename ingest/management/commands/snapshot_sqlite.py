@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from ingest.management import base
-from ingest.sqlite.inspection import printable
 from ingest.sqlite.manifest import WAIT_SECONDS, Manifest, SnapshotLocked, as_json, manifest_path, take_snapshot
 from ingest.sqlite.reader import SnapshotError
+from ingest.values import printable
 
 
 class Command(base.Command):
