@@ -3,6 +3,7 @@
 What can be done is to decide about quarantined rows: try again to import them, or let them stay in the vault only.
 """
 
+import json
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
@@ -20,8 +21,18 @@ from django.utils.text import Truncator, slugify
 
 from videos.admin import LargeTablePaginator
 
-from .audio import NO_TIME
-from .models import SCHEMA_TABLE, AudioFile, Outcome, QuarantinedRow, RowOutcome, Snapshot, VaultRow
+from .file_names import NO_TIME
+from .models import (
+    SCHEMA_TABLE,
+    AudioFile,
+    ImageFile,
+    IngestLogEntry,
+    Outcome,
+    QuarantinedRow,
+    RowOutcome,
+    Snapshot,
+    VaultRow,
+)  # fmt: skip
 from .sqlite.codec import Row, decode
 from .sqlite.codec import Value as SqliteValue
 from .values import ShownValue, marked, shown
@@ -184,6 +195,10 @@ class StateFilter(admin.SimpleListFilter):
 
 
 # The pages
+
+
+# Of a body that was sent, so much is shown.
+SHOWN_BODY_BYTES = 20_000
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -411,6 +426,43 @@ class AudioFileAdmin(ReadOnlyAdmin):
         return None if file.added_at == NO_TIME else file.added_at
 
 
+@admin.register(ImageFile)
+class ImageFileAdmin(ReadOnlyAdmin):
+    list_display = ("name", "video_id", "size_bytes", "added_at")
+    search_fields = ("=video__video_id", "=source_name")
+
+
+@admin.register(IngestLogEntry)
+class IngestLogEntryAdmin(ReadOnlyAdmin):
+    """Who wanted to write what, and what became of it."""
+
+    list_display = ("at", "outcome", "route", "video_id", "token_name", "status", "message", "changed")
+    list_filter = ("outcome", "token_name", "route")
+    search_fields = ("=video_id",)
+    search_help_text = "the key of a video"
+    fields = (
+        "at", "route", "token_name", "video_id", "outcome", "status", "message", "what_changed", "body_bytes", "sent",
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[IngestLogEntry]:
+        return super().get_queryset(request).defer("body")
+
+    @admin.display(description="changed")
+    def changed(self, entry: IngestLogEntry) -> str:
+        return ", ".join(entry.changes)
+
+    @admin.display(description="what changed")
+    def what_changed(self, entry: IngestLogEntry) -> SafeString:
+        return format_html("<pre>{}</pre>", json.dumps(entry.changes, indent=2, ensure_ascii=False))
+
+    @admin.display(description="body as sent")
+    def sent(self, entry: IngestLogEntry) -> SafeString | str:
+        if entry.body is None:
+            return "not kept"
+        shown = bytes(entry.body)[:SHOWN_BODY_BYTES].decode(errors="backslashreplace").replace("\x00", "␀")
+        return format_html("<pre>{}</pre>", shown)
+
+
 @admin.register(QuarantinedRow)
 class QuarantinedRowAdmin(ReadOnlyAdmin):
     list_display = ("table", "key", "code", "column", "short_message", "state", "snapshot")
@@ -590,3 +642,6 @@ def summed_up(done: list[str], one: str, many: str) -> str:
     """How many rows were done, and what was said of the first."""
     introduction = "" if len(done) == 1 else "The first: "
     return f"{counted(len(done), one, many)}. {introduction}{Truncator(done[0]).chars(300)}"
+
+
+from . import admin_tokens  # noqa: E402, F401

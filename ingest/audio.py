@@ -1,9 +1,8 @@
 """Files of sound that come along with an import: each goes to the video that its name names, whole and exactly.
 
-A name is `<id>.mp3`, `<id>_<time>.mp3` or `audio_<id>_<time>.mp3`, with a time like 20250901_134325, in UTC. The id is
-all of a live video's key or old id; `yt:` may stand before it, written `yt:` or `yt_`. Nothing else is guessed: a name
-that fits no video, or two, is reported. A video can have several files: the one with the newest time in its name is
-the current one (the first in the order of AudioFile); a name without a time counts as older than any with one.
+What a name can say is in file_names.py; one that fits no live video, or two, is reported. A video can have several
+files: the one with the newest time in its name is the current one (the first in the order of AudioFile); a name
+without a time counts as older than any with one.
 
 The folder is only read. A copy appears under its own name only when it is complete and its SHA-256 is the source's,
 so a run that was stopped anywhere is completed by the next one.
@@ -12,46 +11,30 @@ so a run that was stopped anywhere is completed by the next one.
 import errno
 import hashlib
 import os
-import re
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import pghistory
-from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import Q, TextChoices
-from django.utils.text import slugify
+from django.db.models import TextChoices
 
-from videos.keys import UNSTORABLE
-from videos.models import Video
-
+from . import file_names
+from .file_names import owners_of, readings
+from .files import AUDIO, Content, Damaged, attach, free_name, holds, is_live_locked, local_path, write
+from .formats import MP3, is_mp3
 from .models import AudioFile
 from .sqlite.importer import import_lock
 from .values import printable
 
-FOLDER = "audio"
+FOLDER = AUDIO.folder
 # What a copy is called until it is complete.
 UNFINISHED = ".unfinished"
-TIMED = re.compile(r"(.+)_([0-9]{8}_[0-9]{6})", re.DOTALL)
-YOUTUBE_PREFIX = re.compile(r"yt[:_](.+)", re.DOTALL)
-NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-NAMES_A_QUERY = 5000
 SHOWN_NAMES = 20
-
-ID3_HEADER_BYTES = 10
-LONGEST_PADDING_BYTES = 65_536
-# Kilobits a second of MPEG layer III, and samples a second, by their index in a frame's header.
-BITRATES = {
-    1: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-SAMPLE_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 
 Progress = Callable[[str, int], None]
 
@@ -244,46 +227,6 @@ def named_files(paths: list[Path], report: AudioReport) -> list[NamedFile]:
     return files
 
 
-def readings(name: str) -> dict[str, datetime]:
-    """Every id that a file's name can mean, each with the time that the name says then.
-
-    By position: an id can itself hold `_`, digits, and even `audio_`. A name that PostgreSQL cannot hold means none.
-    """
-    stem = name.removesuffix(".mp3")
-    if UNSTORABLE.search(stem):
-        return {}
-    found = {stem: NO_TIME}
-    if (match := TIMED.fullmatch(stem)) and (time := read_time(match.group(2))):
-        found[match.group(1)] = time
-        if match.group(1).startswith("audio_"):
-            found[match.group(1).removeprefix("audio_")] = time
-    for text, time in list(found.items()):
-        if match := YOUTUBE_PREFIX.fullmatch(text):
-            found |= {match.group(1): time, f"yt:{match.group(1)}": time}
-    return found
-
-
-def read_time(text: str) -> datetime | None:
-    """`20250901_134325` as an instant in UTC; None where there is no such time."""
-    try:
-        return datetime.strptime(text, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def owners_of(names: set[str]) -> dict[str, set[tuple[str, bool]]]:
-    """The videos that have one of these names as key or old id: by name, (key, whether it is deleted)."""
-    owners: dict[str, set[tuple[str, bool]]] = defaultdict(set)
-    listed = sorted(names)
-    for start in range(0, len(listed), NAMES_A_QUERY):
-        part = listed[start : start + NAMES_A_QUERY]
-        videos = Video.objects.filter(Q(video_id__in=part) | Q(legacy_id__in=part))
-        for video_id, legacy_id, deleted_at in videos.values_list("video_id", "legacy_id", "deleted_at"):
-            for name in {video_id, legacy_id} & names:
-                owners[name].add((video_id, deleted_at is not None))
-    return owners
-
-
 # What a file holds
 
 
@@ -307,41 +250,6 @@ def opened(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
-def is_mp3(file: BinaryIO) -> bool:
-    """Whether a frame of MPEG layer III stands at the start, or behind ID3 tags, and another where it ends."""
-    position = 0
-    file.seek(position)
-    while (header := file.read(ID3_HEADER_BYTES)).startswith(b"ID3") and len(header) == ID3_HEADER_BYTES:
-        # Seven bits a byte, so that no size looks like a frame. The flag says that a footer follows.
-        size = header[6] << 21 | header[7] << 14 | header[8] << 7 | header[9]
-        position += ID3_HEADER_BYTES + size + (ID3_HEADER_BYTES if header[5] & 0x10 else 0)
-        file.seek(position)
-    file.seek(position)
-    behind = file.read(LONGEST_PADDING_BYTES)
-    position += len(behind) - len(behind.lstrip(b"\x00"))
-    file.seek(position)
-    first = file.read(4)
-    length = frame_bytes(first)
-    if not length:
-        return False
-    file.seek(position + length)
-    second = file.read(4)
-    # The same version, layer and sample rate; bit rate and padding may differ from frame to frame.
-    same = first[1] & 0xFE == second[1] & 0xFE and first[2] & 0x0C == second[2] & 0x0C if len(second) == 4 else False
-    return same and frame_bytes(second) > 0
-
-
-def frame_bytes(header: bytes) -> int:
-    """The length of the frame of MPEG layer III that these four bytes begin; 0 where they begin none."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
-        return 0
-    version, bitrate, rate, padding = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
-    if version not in SAMPLE_RATES or bitrate in (0, 15) or rate == 3:
-        return 0
-    kilobits = BITRATES[1 if version == 3 else 2][bitrate - 1]
-    return (144 if version == 3 else 72) * kilobits * 1000 // SAMPLE_RATES[version][rate] + padding
-
-
 # The copy
 
 
@@ -355,82 +263,35 @@ def store(file: NamedFile, sound: Sound) -> None:
     """Copy a file and note it with its video. Raises NotTaken, and OSError where the storage cannot be written."""
     row = AudioFile.objects.filter(video_id=file.video_id, sha256=sound.sha256).first()
     name = row.name if row else stored_name(file.video_id, sound)
-    if row is None and default_storage.exists(name) and stored_sha256(name) != sound.sha256:
-        # Not of this video's files, so it is left alone.
-        name = default_storage.get_available_name(name)
-    if not default_storage.exists(name) or stored_sha256(name) != sound.sha256:
+    # Of a name that is not of this video's files, the file is left alone.
+    name = free_name(name, sound.sha256, is_known=row is not None)
+    if not holds(name, sound.sha256):
         copy(file.path, name, sound)
     with transaction.atomic():
         # Locked, so that a delete at the same time comes before or after, not in between.
-        live = Video.objects.live().filter(pk=file.video_id).select_for_update()
-        has_audio = live.values_list("has_audio", flat=True).first()
-        if has_audio is None:
+        if not is_live_locked(file.video_id):
             default_storage.delete(name)
             raise NotTaken(Reason.DELETED)
-        if row is None:
-            AudioFile.objects.create(
-                video_id=file.video_id, name=name, source_name=file.path.name, size_bytes=sound.size_bytes,
-                sha256=sound.sha256, added_at=file.time,
-            )  # fmt: skip
-        if not has_audio:
-            Video.objects.filter(pk=file.video_id).update(has_audio=True)
+        content = Content(file.path.name, sound.sha256, sound.size_bytes, MP3)
+        attach(AUDIO, file.video_id, name, content, file.time)
 
 
 def stored_name(video_id: str, sound: Sound) -> str:
-    """The name in the storage: the video's key, made safe for any disk and address, and the sound's digest."""
-    safe = video_id
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", video_id):
-        safe = f"{slugify(video_id)[:40]}-{hashlib.sha256(video_id.encode()).hexdigest()[:12]}"
-    return f"{FOLDER}/{safe}-{sound.sha256[:12]}.mp3"
+    """The name in the storage."""
+    return file_names.stored_name(video_id, sound.sha256, MP3)
 
 
 def copy(path: Path, name: str, sound: Sound) -> None:
-    """Copy a file into the storage: under its name only when it is complete, on the disk, and reads back the same."""
-    # Another storage than a disk has no paths; what it saves appears whole or not at all.
-    is_disk = local_path(name) is not None
-    unfinished = name + UNFINISHED if is_disk else name
+    """Copy a file into the storage (files.write). Raises NotTaken for one that has changed or cannot be read."""
     try:
         source = opened(path)
     except OSError as error:
         raise NotTaken(Reason.UNREADABLE) from error
-    try:
-        with source:
-            unfinished = default_storage.save(unfinished, File(source))
-        if is_disk:
-            flush(local_path(unfinished))
-        if stored_sha256(unfinished) != sound.sha256:
-            raise NotTaken(Reason.CHANGED)
-        if is_disk:
-            local_path(unfinished).rename(local_path(name))
-            flush(local_path(name).parent)
-    except BaseException:
-        default_storage.delete(unfinished)
-        raise
-
-
-def local_path(name: str) -> Path | None:
-    """Where a name of the storage is on this machine's disk, if it is."""
-    try:
-        return Path(default_storage.path(name))
-    except NotImplementedError:
-        return None
-
-
-def flush(path: Path) -> None:
-    """Have a file, or the names in a folder, written to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def stored_sha256(name: str) -> str:
-    digest = hashlib.sha256()
-    with default_storage.open(name) as file:
-        for chunk in file.chunks():
-            digest.update(chunk)
-    return digest.hexdigest()
+    with source:
+        try:
+            write(source, name, sound.sha256, name + UNFINISHED)
+        except Damaged as error:
+            raise NotTaken(Reason.CHANGED) from error
 
 
 def remove_unfinished() -> None:

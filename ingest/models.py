@@ -1,5 +1,6 @@
 """What came in, exactly: the vault of imported snapshots, what became of each row, and files of sound."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Case, Q, When
 from django.utils import timezone
@@ -136,9 +137,9 @@ class QuarantinedRow(models.Model):
 
 
 class AudioFile(models.Model):
-    """A file of sound that belongs to a video, under a name of our own in the default storage."""
+    """A file of sound, under a name of our own in the default storage; kept aside while no video is known."""
 
-    video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="audio_files")
+    video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="audio_files", null=True, blank=True)
     name = models.TextField(unique=True, help_text="The name in the storage.")
     source_name = models.TextField(blank=True, default="", help_text="The name it came with.")
     size_bytes = models.PositiveBigIntegerField()
@@ -147,6 +148,7 @@ class AudioFile(models.Model):
 
     class Meta:
         ordering = ("-added_at", "-pk")
+        indexes = (models.Index(fields=("source_name",), name="ingest_audiofile_source_name"),)
         constraints = (
             models.UniqueConstraint(fields=("video", "sha256"), name="ingest_audiofile_once"),
             models.CheckConstraint(condition=Q(size_bytes__gt=0), name="ingest_audiofile_not_empty"),
@@ -154,3 +156,99 @@ class AudioFile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ImageFile(models.Model):
+    """A picture of a video's summary, under a name of our own in the default storage."""
+
+    video = models.ForeignKey(Video, on_delete=models.PROTECT, related_name="image_files", null=True, blank=True)
+    name = models.TextField(unique=True, help_text="The name in the storage.")
+    source_name = models.TextField(blank=True, default="", help_text="The name it came with.")
+    content_type = models.TextField()
+    size_bytes = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    added_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-added_at", "-pk")
+        indexes = (models.Index(fields=("source_name",), name="ingest_imagefile_source_name"),)
+        constraints = (
+            models.UniqueConstraint(fields=("video", "sha256"), name="ingest_imagefile_once"),
+            models.CheckConstraint(condition=Q(size_bytes__gt=0), name="ingest_imagefile_not_empty"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Scope(models.TextChoices):
+    """What a token may do."""
+
+    READ = "read", "read"
+    INGEST = "ingest", "write summaries and files"
+    DELETE = "delete", "delete videos"
+
+
+class Token(models.Model):
+    """A named secret of a program. Only its SHA-256 is stored: the secret is random, so that is enough."""
+
+    name = models.TextField(unique=True)
+    sha256 = models.BinaryField(max_length=32, unique=True, editable=False)
+    scopes = ArrayField(models.TextField(choices=Scope.choices))
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TokenBucket(models.Model):
+    """How many more wrong tokens an address may send: a token bucket, refilled with time."""
+
+    key = models.TextField(primary_key=True)
+    tokens = models.FloatField()
+    updated_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class IngestOutcome(models.TextChoices):
+    """What became of a request that wanted to write."""
+
+    CREATED = "created", "created"
+    UPDATED = "updated", "updated"
+    UNCHANGED = "unchanged", "unchanged"
+    DELETED = "deleted", "deleted, or turned away because it is"
+    QUARANTINED = "quarantined", "quarantined"
+    REFUSED = "refused", "refused"
+
+
+class IngestLogEntry(models.Model):
+    """One request that wanted to write: by whom, to what, with what outcome."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    route = models.TextField()
+    token_name = models.TextField(blank=True, default="")
+    video_id = models.TextField(blank=True, default="")
+    outcome = models.CharField(max_length=11, choices=IngestOutcome.choices)
+    status = models.PositiveSmallIntegerField(help_text="The HTTP status of the answer.")
+    message = models.TextField(blank=True, default="")
+    changes = models.JSONField(default=dict, help_text="For each field that changed, its old and its new value.")
+    body = models.BinaryField(null=True, help_text="The raw body, for as long as INGEST_LOG_BODY_DAYS says.")
+    body_bytes = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-pk",)
+        verbose_name_plural = "ingest log"
+        indexes = (
+            models.Index(fields=("video_id", "-id"), name="ingest_log_video"),
+            models.Index(fields=("outcome", "-id"), name="ingest_log_outcome"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.route} {self.outcome}"

@@ -1,11 +1,15 @@
 """What all tests share: where the recorded contract lies, and a clean environment."""
 
+import signal
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
 from videos.search import remembered
+
+# A shell lets what it runs in the background ignore Ctrl-C, and so would the processes that tests start and stop.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

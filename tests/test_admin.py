@@ -5,8 +5,18 @@ from django.contrib.admin.sites import site
 from django.core.management import call_command
 from django.urls import reverse
 
-from ingest.models import AudioFile, QuarantinedRow, RowOutcome, Snapshot, VaultRow
+from ingest.models import (
+    AudioFile,
+    ImageFile,
+    IngestLogEntry,
+    QuarantinedRow,
+    RowOutcome,
+    Snapshot,
+    Token,
+    VaultRow,
+)  # fmt: skip
 from ingest.sqlite.codec import Text, encode
+from ingest.tokens import create_token
 from summaries.models import Summary
 from videos.models import Categorization, Category, Subcategory, Video
 
@@ -14,6 +24,7 @@ from .factories import make_library
 
 MODELS = (
     Video, Category, Subcategory, Categorization, Summary, Snapshot, VaultRow, RowOutcome, QuarantinedRow, AudioFile,
+    ImageFile, IngestLogEntry, Token,
 )  # fmt: skip
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +51,16 @@ def everything(tmp_path) -> None:
     AudioFile.objects.create(
         video=Video.objects.first(), name="audio/a.mp3", source_name="<script>alert(1)</script>.mp3", size_bytes=1
     )
+
+    ImageFile.objects.create(
+        video=Video.objects.first(), name="images/a.png", source_name="<script>alert(1)</script>.png", size_bytes=1,
+        content_type="image/png",
+    )  # fmt: skip
+    IngestLogEntry.objects.create(
+        route="/ingest/report", outcome="updated", status=200, message="<script>alert(1)</script>",
+        changes={"title": ["a", "<script>alert(1)</script>"]}, body=b"\x00\xff<script>alert(1)</script>",
+    )  # fmt: skip
+    create_token("<script>alert(1)</script>", ["ingest"])
 
 
 @pytest.mark.parametrize("model", MODELS)

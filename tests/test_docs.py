@@ -52,6 +52,8 @@ def test_every_address_is_in_the_readme():
         "/api/": "/api/docs",
         "/<str:stem>.json": "/<stem>.json",
         "/videos/<path:video_id>/": "/videos/<video_id>/",
+        "/api/content/<path:content_id>": "/api/content/<id>",
+        "/api/delete/<path:content_id>": "/api/delete/<id>",
     }
     for address in set(addresses(get_resolver())) - {"/favicon.ico"}:
         shown = names.get(address, address.replace("{path:video_id}", "<id>").replace("<path:video_id>", "<id>"))

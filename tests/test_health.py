@@ -4,6 +4,9 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test import Client
 
+from ingest.models import IngestLogEntry
+from ingest.tokens import create_token
+
 from .factories import make_library
 
 
@@ -39,11 +42,30 @@ def test_without_the_database_these_are_503(client, path, key):
     assert "gone" not in response.content.decode()
 
 
-def test_the_worker_reads_whether_a_token_is_set(client, settings):
+@pytest.mark.django_db
+def test_the_worker_reads_whether_a_token_is_set_and_when_it_was_last_heard_of(client, settings):
     settings.INGEST_TOKEN = settings.SYNC_SECRET = ""
-    assert client.get("/health/ingest").json() == {"status": "ok", "token_set": False, "pg_dsn_set": True}
+    answer = {"status": "ok", "token_set": False, "pg_dsn_set": True, "last_ingest_at": None}
+    assert client.get("/health/ingest").json() == answer
     settings.SYNC_SECRET = "s"
-    assert client.get("/health/ingest").json() == {"status": "ok", "token_set": True, "pg_dsn_set": True}
+    assert client.get("/health/ingest").json() == answer | {"token_set": True}
+    settings.SYNC_SECRET = ""
+    create_token("worker", ["ingest"])
+    assert client.get("/health/ingest").json() == answer | {"token_set": True}
+    entry = IngestLogEntry.objects.create(route="/ingest/report", outcome="unchanged", status=200)
+    IngestLogEntry.objects.create(route="/ingest/report", outcome="refused", status=400)
+    assert client.get("/health/ingest").json()["last_ingest_at"] == entry.at.isoformat()
+
+
+@pytest.mark.django_db
+def test_the_worker_is_answered_while_the_database_is_away(client, settings):
+    def away(execute, sql, params, many, context):
+        raise DatabaseError("gone")
+
+    settings.INGEST_TOKEN, settings.SYNC_SECRET = "s", ""
+    with connection.execute_wrapper(away):
+        response = client.get("/health/ingest")
+    assert (response.status_code, response.json()["token_set"]) == (200, True)
 
 
 @pytest.mark.django_db

@@ -104,4 +104,4 @@ def test_programs_are_never_redirected(settings, client, db):
     for path in ("api/reports", "api/upload-report", "ingest/report", "health", "health/ingest", "a_stem.json"):
         assert any(pattern.search(path) for pattern in exempt)
     assert client.post("/api/reports").status_code == 405
-    assert client.post("/ingest/report").status_code == 404
+    assert client.post("/ingest/report").status_code == 503

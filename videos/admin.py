@@ -2,13 +2,16 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from .deleted import LONGEST_REASON
 from .models import Categorization, Category, Subcategory, Video
 
 
@@ -27,6 +30,10 @@ class CategorizationInline(admin.TabularInline):
     fields = ("position", "category", "subcategory", "origin")
     autocomplete_fields = ("category", "subcategory")
     extra = 0
+
+
+class ReasonForm(ActionForm):
+    reason = forms.CharField(required=False, max_length=LONGEST_REASON, label="Reason for a delete:")
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -69,6 +76,8 @@ class VideoAdmin(admin.ModelAdmin):
     show_full_result_count = False
     paginator = LargeTablePaginator
     inlines = (CategorizationInline,)
+    actions = ("delete_selected_videos", "restore_selected_videos")
+    action_form = ReasonForm
     fieldsets = (
         (None, {"fields": ("title", "canonical_url", "thumbnail_url", "channel_name", "source")}),
         ("Content", {"fields": ("content_type", "complexity_level", "language", "key_topics", "named_entities")}),
@@ -107,11 +116,27 @@ class VideoAdmin(admin.ModelAdmin):
         video.updated_at = timezone.now()
         video.save(update_fields=[*form.changed_data, "updated_at"])
 
+    @admin.action(description="Delete: hide the selected videos", permissions=["change"])
+    def delete_selected_videos(self, request: HttpRequest, queryset: QuerySet[Video]) -> None:
+        by, reason = request.user.get_username(), request.POST.get("reason", "")
+        number = sum(video.delete_by(by, reason) for video in in_order(queryset))
+        self.message_user(request, f"Deleted: {number:,}. They can be restored.", messages.SUCCESS)
+
+    @admin.action(description="Restore the selected videos", permissions=["change"])
+    def restore_selected_videos(self, request: HttpRequest, queryset: QuerySet[Video]) -> None:
+        number = sum(video.restore_by(request.user.get_username()) for video in in_order(queryset))
+        self.message_user(request, f"Restored: {number:,}.", messages.SUCCESS)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Video | None = None) -> bool:
         return False
+
+
+def in_order(queryset: QuerySet[Video]) -> QuerySet[Video]:
+    """The videos by their keys alone."""
+    return queryset.order_by("pk").only("pk", "processing_status").prefetch_related(None)
 
 
 class SubcategoryInline(admin.TabularInline):

@@ -7,8 +7,8 @@ is its own tombstone, and triggers refuse to bring it back or to remove it (trig
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import pghistory
 import pgtrigger
@@ -16,9 +16,11 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import connection, models
 from django.db.models import F, Func, Q
 from django.urls import reverse
+from django.utils import timezone
 
 from . import triggers
 from .copy import copy_rows
+from .deleted import PURGED, PurgeReport, delete, purge, restore
 from .keys import VideoKey
 from .upsert import UpsertResult, VideoRecord, upsert, upsert_from
 
@@ -75,15 +77,19 @@ class VideoQuerySet(models.QuerySet["Video"]):
                         return video
         raise self.model.DoesNotExist(f"no video is named {text!r}")
 
-    def upsert(self, records: Sequence[VideoRecord]) -> dict[str, UpsertResult]:
+    def upsert(self, records: Sequence[VideoRecord], *, arriving: bool = False) -> dict[str, UpsertResult]:
         """Merge what came in of these videos (upsert.py); the results by video_id."""
-        return upsert(records)
+        return upsert(records, arriving=arriving)
 
     def upsert_from(
         self, relation: str, parameters: Sequence[object], updated_at_of: Mapping[str, datetime | None]
     ) -> dict[str, UpsertResult]:
         """The same for records in a relation of the database (upsert.py)."""
         return upsert_from(relation, parameters, updated_at_of)
+
+    def purge(self, older_than: timedelta, by: str, **options: Any) -> PurgeReport:
+        """Erase what is stored of those deleted longer ago, and keep their keys (deleted.py, with the options)."""
+        return purge(self, older_than, by, **options)
 
     def get_by_natural_key(self, video_id: str) -> "Video":
         return self.get(video_id=video_id)
@@ -223,6 +229,19 @@ class Video(models.Model):
     def display_title(self) -> str:
         return self.title or "Untitled"
 
+    @property
+    def is_purged(self) -> bool:
+        """Whether a purge has erased the content."""
+        return self.deleted_at is not None and self.processing_status == PURGED
+
+    def delete_by(self, by: str, reason: str) -> bool:
+        """Hide the video and everything of it, for good as far as machines go; False if it was deleted before."""
+        return delete(self, by, reason)
+
+    def restore_by(self, by: str) -> bool:
+        """Bring the video back by a person's word, in a transaction of its own; False if it was not deleted."""
+        return restore(self, by)
+
 
 class NamedQuerySet(models.QuerySet):
     def get_by_natural_key(self, *key: str) -> models.Model:
@@ -299,11 +318,12 @@ class Pair:
 
 
 class CategorizationQuerySet(models.QuerySet["Categorization"]):
-    def merge(self, pairs_of: Mapping[str, Sequence[Pair]], newest: AbstractSet[str]) -> int:
+    def merge(self, pairs_of: Mapping[str, Sequence[Pair]], newest: AbstractSet[str], *, by: str = "") -> int:
         """Merge the categories that came in for these videos, by video_id; the number of rows written.
 
-        What is curated is never changed by a machine. No categories never replace some; categories of
-        data that is older than what is stored (not in `newest`) only fill a gap.
+        What is curated is never changed by a machine: other pairs than a person's wait as a Proposal, in
+        whose name `by` says. No categories never replace some; categories of data that is older than what is
+        stored (not in `newest`) only fill a gap.
 
         1. The caller has upserted the videos in this transaction, so their rows are locked, and no one
            else's change of their categories can slip in between reading and writing.
@@ -318,13 +338,20 @@ class CategorizationQuerySet(models.QuerySet["Categorization"]):
             stored[video_id].append(tuple(row))
 
         changed: dict[str, Sequence[Pair]] = {}
+        curated: dict[str, bool] = {}
         for video_id, pairs in pairs_of.items():
             before = stored[video_id]
-            if not pairs or any(origin == Origin.CURATED for *_, origin in before):
+            if not pairs:
+                continue
+            if any(origin == Origin.CURATED for *_, origin in before):
+                if video_id in newest:
+                    sent = {(pair.category, pair.subcategory) for pair in pairs}
+                    curated[video_id] = sent == {(category, subcategory) for category, subcategory, _ in before}
                 continue
             if before and (video_id not in newest or before == [(p.category, p.subcategory, p.origin) for p in pairs]):
                 continue
             changed[video_id] = pairs
+        self.propose({video_id: () if is_same else pairs_of[video_id] for video_id, is_same in curated.items()}, by)
         if not changed:
             return 0
         categories, subcategories = self.named_categories({pair for pairs in changed.values() for pair in pairs})
@@ -344,6 +371,22 @@ class CategorizationQuerySet(models.QuerySet["Categorization"]):
                 for position, pair in enumerate(pairs)
             ),
         )
+
+    def propose(self, pairs_of: Mapping[str, Sequence[Pair]], by: str) -> None:
+        """Let these pairs wait for the curator, by video_id; none take a waiting proposal away."""
+        waiting = dict(Proposal.objects.filter(video__in=list(pairs_of)).values_list("video", "pairs"))
+        proposals = [
+            Proposal(video_id=video_id, pairs=listed, proposed_at=timezone.now(), proposed_by=by)
+            for video_id, pairs in pairs_of.items()
+            if (listed := [[pair.category, pair.subcategory] for pair in pairs]) != waiting.get(video_id, [])
+        ]
+        Proposal.objects.bulk_create(
+            [proposal for proposal in proposals if proposal.pairs],
+            update_conflicts=True,
+            unique_fields=["video"],
+            update_fields=["pairs", "proposed_at", "proposed_by"],
+        )
+        Proposal.objects.filter(video__in=[proposal.pk for proposal in proposals if not proposal.pairs]).delete()
 
     def named_categories(self, pairs: AbstractSet[Pair]) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
         """Primary keys of categories by name and of subcategories by both names; unknown names are added."""
@@ -456,3 +499,15 @@ class FacetCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.facet} {self.value}: {self.count:+}"
+
+
+class Proposal(models.Model):
+    """What a machine would put a video under that a person has decided on: for the curator to see."""
+
+    video = models.OneToOneField(Video, on_delete=models.CASCADE, primary_key=True, related_name="proposal")
+    pairs = models.JSONField(help_text="[[category, subcategory or null], …] in order.")
+    proposed_at = models.DateTimeField()
+    proposed_by = models.TextField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"{self.video_id}: {self.pairs}"

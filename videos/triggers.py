@@ -120,8 +120,9 @@ def video_facets(rows: str, sign: int) -> str:
 
 CATEGORIES_OF_CHANGED_VIDEOS = """
     SELECT 'category', '', categorization.category_id, NULL, changed.n
-    FROM changed JOIN (SELECT DISTINCT video_id, category_id FROM videos_categorization) AS categorization
-        USING (video_id)
+    FROM changed CROSS JOIN LATERAL (
+        SELECT DISTINCT category_id FROM videos_categorization AS own WHERE own.video_id = changed.video_id
+    ) AS categorization
     UNION ALL
     SELECT 'subcategory', '', categorization.category_id, categorization.subcategory_id, changed.n
     FROM changed JOIN videos_categorization AS categorization USING (video_id)

@@ -2,7 +2,8 @@
 
 - A deleted video stays deleted: the row is the tombstone, and the statement passes it over.
 - A value is never replaced by an empty one or by a placeholder.
-- Newer data wins, older data fills what is empty; `updated_at` is the time of the data.
+- Newer data wins, older data fills what is empty; `updated_at` is the time of the data. Documents are
+  merged key by key.
 - `indexed_at` and `created_at` are set once; a known key of the old database stays.
 """
 
@@ -106,6 +107,21 @@ EMPTY = {
     "jsonb": "coalesce({0} IN ('null', '[]', '{{}}', '\"\"'), true)",
 }
 NEWER = "coalesce(sent.updated_at >= stored.updated_at, true)"
+# source_metadata → youtube → tags: what stands deeper is one value.
+DOCUMENT_LEVELS = 3
+
+
+def united(older: str, newer: str, levels: int = DOCUMENT_LEVELS) -> str:
+    """SQL of two documents, key by key: what the newer one leaves empty stays as the older one has it."""
+    is_empty = EMPTY["jsonb"].format
+    one = f"CASE WHEN {is_empty(newer)} AND NOT {is_empty(older)} THEN {older} ELSE coalesce({newer}, {older}) END"
+    if not levels:
+        return one
+    old, new = f"old{levels}", f"new{levels}"
+    return f"""CASE WHEN jsonb_typeof({older}) = 'object' AND jsonb_typeof({newer}) = 'object' THEN (
+        SELECT coalesce(jsonb_object_agg(key, {united(f"{old}.value", f"{new}.value", levels - 1)}), '{{}}')
+        FROM jsonb_each({older}) AS {old} FULL JOIN jsonb_each({newer}) AS {new} USING (key)
+    ) ELSE {one} END"""
 
 
 def merged(column: str) -> str:
@@ -118,8 +134,14 @@ def merged(column: str) -> str:
             return f"coalesce({stored}, {sent})"
         case "updated_at":
             return f"greatest({stored}, {sent})"
-        case "extra":
-            return f"CASE WHEN {NEWER} THEN {stored} || {sent} ELSE {sent} || {stored} END"
+        case "extra" | "analysis":
+            older, newer = (f"CASE WHEN {NEWER} THEN {a} ELSE {b} END" for a, b in ((stored, sent), (sent, stored)))
+            # Most are empty, or as they were: then nothing is taken apart.
+            empty = EMPTY["jsonb"].format(sent)
+            return (
+                f"CASE WHEN {empty} OR {stored} = {sent} THEN coalesce({stored}, {sent})"
+                f" ELSE {united(f'({older})', f'({newer})')} END"
+            )
 
     def weight(value: str) -> str:
         empty = EMPTY[COLUMNS[column]].format(value)
@@ -133,20 +155,33 @@ def merged(column: str) -> str:
 
 
 @cache
-def statement(relation: str) -> str:
+def statement(relation: str, arriving: bool = False) -> str:
     """INSERT of the records in a relation (SQL; documents as text), merging into rows that are there.
+
+    With `arriving` a record without a time is of now.
 
     1. ON CONFLICT waits for a concurrent writer of the same key and locks the row, also where WHERE
        then passes it over; so a delete that commits first is seen, and the row is left alone.
     2. A row that the merge would not change is not written: no new row version, no trigger, not returned.
+       That it arrived now is no change.
     """
     names = ", ".join(COLUMNS)
-    values = ", ".join(f"{name}::jsonb" if kind == "jsonb" else name for name, kind in COLUMNS.items())
+    expressions = {name: f"{name}::jsonb" if kind == "jsonb" else name for name, kind in COLUMNS.items()}
+    if arriving:
+        expressions |= {name: f"coalesce({name}, now())" for name in ("indexed_at", "updated_at")}
+    values = ", ".join(expressions.values())
     updated = [name for name in COLUMNS if name != "video_id"]
     after = {name: merged(name).replace("sent.", "excluded.") for name in updated}
-    sets = ", ".join(f"{name} = {after[name]}" for name in updated)
     before_row = ", ".join(f"stored.{name}" for name in updated)
-    after_row = ", ".join(after[name] for name in updated)
+    if arriving:
+        # What was added before, at a time that is not known, was not added now.
+        after["indexed_at"] = "coalesce(stored.indexed_at, nullif(excluded.indexed_at, now()))"
+    compared = dict(after)
+    if arriving:
+        is_now = "excluded.updated_at = now() AND stored.updated_at IS NOT NULL"
+        compared["updated_at"] = f"CASE WHEN {is_now} THEN stored.updated_at ELSE {after['updated_at']} END"
+    sets = ", ".join(f"{name} = {after[name]}" for name in updated)
+    after_row = ", ".join(compared[name] for name in updated)
     return f"""
         INSERT INTO videos_video AS stored ({names}, deleted_by, deleted_reason)
         SELECT {values}, '', '' FROM {relation} ORDER BY video_id
@@ -175,8 +210,10 @@ def staged(record: VideoRecord) -> list[Any]:
     ]
 
 
-def upsert(records: Sequence[VideoRecord]) -> dict[str, UpsertResult]:
+def upsert(records: Sequence[VideoRecord], *, arriving: bool = False) -> dict[str, UpsertResult]:
     """Merge records of different videos into the table; the results by video_id.
+
+    With `arriving`, a record that has no time of its own is of now, and so is the time a new video was added.
 
     Runs in the caller's transaction and leaves the rows locked. Keys go in order, so two calls never
     wait for each other in a circle. Raises IntegrityError where an old ID belongs to another video.
@@ -184,15 +221,20 @@ def upsert(records: Sequence[VideoRecord]) -> dict[str, UpsertResult]:
     if not records:
         return {}
     columns = zip(*(staged(record) for record in records), strict=True)
-    return upsert_from(ARRAYS, [list(column) for column in columns], {r.video_id: r.updated_at for r in records})
+    times = {record.video_id: record.updated_at for record in records}
+    return upsert_from(ARRAYS, [list(column) for column in columns], times, arriving=arriving)
 
 
 def upsert_from(
-    relation: str, parameters: Sequence[Any], updated_at_of: Mapping[str, datetime | None]
+    relation: str,
+    parameters: Sequence[Any],
+    updated_at_of: Mapping[str, datetime | None],
+    *,
+    arriving: bool = False,
 ) -> dict[str, UpsertResult]:
     """The same for the records in a relation (SQL with these parameters), of whom keys and times are given."""
     with connection.cursor() as cursor:
-        cursor.execute(statement(relation), parameters)
+        cursor.execute(statement(relation, arriving), parameters)
         written = dict(cursor.fetchall())
         cursor.execute(
             "SELECT video_id, deleted_at IS NULL, updated_at FROM videos_video WHERE video_id = ANY(%s)",

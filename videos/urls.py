@@ -5,6 +5,8 @@ from . import views
 app_name = "videos"
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
+    path("deleted/", views.deleted, name="deleted"),
+    path("deleted/restore/", views.restore, name="restore"),
     path("videos/<path:video_id>/", views.report, name="report"),
     path("<str:stem>.json", views.old_report, name="old-report"),
 ]

@@ -7,7 +7,12 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from ingest.models import IngestLogEntry, IngestOutcome
+from ingest.tokens import is_configured
 from videos.search import Search
+
+# Outcomes that show that the worker is at work.
+ACCEPTED = (IngestOutcome.CREATED, IngestOutcome.UPDATED, IngestOutcome.UNCHANGED, IngestOutcome.QUARANTINED)
 
 
 @require_safe
@@ -41,5 +46,16 @@ def backend(request: HttpRequest) -> JsonResponse:
 @require_safe
 def ingest(request: HttpRequest) -> JsonResponse:
     """What the worker asks before it sends: it stops for good on any other answer (contract/ingest.md, rule 3)."""
-    token_set = bool(settings.INGEST_TOKEN or settings.SYNC_SECRET)
-    return JsonResponse({"status": "ok", "token_set": token_set, "pg_dsn_set": True})
+    try:
+        token_set = is_configured()
+        last = IngestLogEntry.objects.filter(outcome__in=ACCEPTED).values_list("at", flat=True).first()
+    except DatabaseError:
+        token_set, last = bool(settings.INGEST_TOKEN or settings.SYNC_SECRET), None
+    return JsonResponse(
+        {
+            "status": "ok",
+            "token_set": token_set,
+            "pg_dsn_set": True,
+            "last_ingest_at": last.isoformat() if last else None,
+        }
+    )

@@ -132,6 +132,11 @@ SQLITE_SNAPSHOT = env.str("SQLITE_SNAPSHOT", default="")
 INGEST_TOKEN = env.str("INGEST_TOKEN", default="")
 SYNC_SECRET = env.str("SYNC_SECRET", default="")
 
+# For so many days the ingest log keeps what was sent, byte for byte; what is quarantined stays.
+INGEST_LOG_BODY_DAYS = env.int("INGEST_LOG_BODY_DAYS", default=30)
+# A report with its transcript; larger ones are refused with 413.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 25 * 2**20
+
 # The folder with the recorded contract and the real snapshots, which tests compare with.
 SHARED_DIR = Path(env.str("YTV2_SHARED", default=str(BASE_DIR.parent / "shared")))
 
@@ -154,6 +159,9 @@ WHITENOISE_AUTOREFRESH = not PRODUCTION
 MEDIA_DIR = Path(env.str("MEDIA_DIR", default=str(BASE_DIR / "media")))
 MEDIA_ROOT = MEDIA_DIR
 MEDIA_URL = "/exports/"
+# The largest files that are taken; a larger upload is answered with 413.
+MAX_AUDIO_BYTES = env.int("MAX_AUDIO_BYTES", default=200 * 1024**2)
+MAX_IMAGE_BYTES = env.int("MAX_IMAGE_BYTES", default=20 * 1024**2)
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",

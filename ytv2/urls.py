@@ -25,6 +25,8 @@ urlpatterns = [
     path("health/db", health.database, name="health-database"),
     path("health/backend", health.backend, name="health-backend"),
     path("health/ingest", health.ingest, name="health-ingest"),
+    path("", include("ingest.file_routes")),
+    path("", include("ingest.urls")),
     path("api/", api().urls),
     path("admin/", admin.site.urls),
     path("", include("videos.urls")),

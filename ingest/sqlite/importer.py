@@ -338,8 +338,11 @@ class SnapshotImport:
         return Problem(table, key, code, column, encode((self.vaulted(table, key).get(column),)), message)
 
     def vaulted(self, table: str, key: int) -> dict[str, Value]:
-        content = VaultRow.objects.values_list("content", flat=True).get(snapshot=self.snapshot, table=table, key=key)
-        return dict(zip(self.source.tables[table].columns, decode(bytes(content)), strict=True))
+        rows = VaultRow.objects.filter(snapshot=self.snapshot, table=table, key=key)
+        content = rows.values_list("content", flat=True).first()
+        # A purge has taken the rows of its videos out of the vault; the file still has them.
+        row = next(self.source.rows(table, after=key - 1))[1] if content is None else decode(bytes(content))
+        return dict(zip(self.source.tables[table].columns, row, strict=True))
 
     def refuse(self, problems: Sequence[Problem]) -> None:
         """Take rows of `content` out again, with the rules that were counted for them."""
@@ -421,6 +424,7 @@ class SnapshotImport:
             self.report.categorizations_written += Categorization.objects.merge(
                 {video_id: staging.pairs_of(pairs) for video_id, pairs, _ in rows},
                 newest={video_id for video_id, _, is_newest in rows if is_newest},
+                by="import_sqlite",
             )
             self.note_progress("categories", len(rows))
 
@@ -556,7 +560,9 @@ class SnapshotImport:
     def note_imported(self) -> None:
         """Keep the first report of the snapshot, and the time at which its rows became models."""
         if not self.snapshot.imported_at:
-            self.snapshot.report = asdict(self.report)
+            # What purges have taken out of the vault since stays known (ingest/purge.py).
+            purged = {name: value for name, value in self.snapshot.report.items() if name == "purged"}
+            self.snapshot.report = asdict(self.report) | purged
             self.snapshot.imported_at = timezone.now() if self.report.ending is Ending.IMPORTED else None
             self.snapshot.save(update_fields=["report", "imported_at"])
 
@@ -615,7 +621,7 @@ def retry_video(row: VaultRow, values: dict[str, Value]) -> tuple[str, Outcome]:
     if result.action is Action.DELETED:
         return record.video_id, Outcome.SKIPPED_DELETED
     newest = {record.video_id} if result.is_newest else set()
-    Categorization.objects.merge({record.video_id: mapped.pairs}, newest)
+    Categorization.objects.merge({record.video_id: mapped.pairs}, newest, by="import_sqlite")
     if mapped.summary:
         Summary.objects.merge({record.video_id: [mapped.summary]}, newest, is_history=True)
     return record.video_id, Outcome.MODELLED

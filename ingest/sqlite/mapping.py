@@ -99,7 +99,7 @@ class Mapper:
                 if column in row:
                     self.rules["null_is_zero" if value is None else "empty_is_zero"] += 1
                 return 0
-            case int() if value >= 0:
+            case int() if 0 <= value <= LARGEST_INTEGER:
                 return value
             case float() if value >= 0 and value.is_integer() and value < LARGEST_INTEGER:
                 self.rules["real_is_integer"] += 1

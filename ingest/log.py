@@ -1,0 +1,46 @@
+"""The ingest log: every request that wanted to write, and what became of it."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from .models import IngestLogEntry, IngestOutcome
+
+# Old bodies are emptied when an entry's number is a multiple of this.
+PRUNE_EVERY = 500
+
+
+def write_entry(
+    route: str,
+    outcome: IngestOutcome,
+    status: int,
+    *,
+    token_name: str = "",
+    video_id: str = "",
+    message: str = "",
+    changes: dict | None = None,
+    body: bytes = b"",
+) -> IngestLogEntry:
+    """Write one entry. The body is kept for INGEST_LOG_BODY_DAYS; one that is quarantined stays."""
+    entry = IngestLogEntry.objects.create(
+        route=route,
+        outcome=outcome,
+        status=status,
+        token_name=token_name,
+        video_id=video_id,
+        message=message,
+        changes=changes or {},
+        body=body or None,
+        body_bytes=len(body),
+    )
+    if entry.pk % PRUNE_EVERY == 0:
+        forget_old_bodies()
+    return entry
+
+
+def forget_old_bodies() -> int:
+    """Empty the bodies of entries older than INGEST_LOG_BODY_DAYS; the number of them."""
+    before = timezone.now() - timedelta(days=settings.INGEST_LOG_BODY_DAYS)
+    old = IngestLogEntry.objects.filter(at__lt=before, body__isnull=False)
+    return old.exclude(outcome=IngestOutcome.QUARANTINED).update(body=None)
