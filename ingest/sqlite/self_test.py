@@ -21,20 +21,11 @@ from videos.models import CategorizationEvent, VideoEvent
 
 from .codec import Text, Value
 from .reader import Source, Table, identifier, open_snapshot
-from .verifier import (
-    ROWS_AT_ONCE,
-    ContentRow,
-    Difference,
-    Equation,
-    Progress,
-    Verifier,
-    VerifyReport,
-    batches,
-    find_videos,
-    imported,
-    is_later,
-    one_moment,
-)
+from .verification.content_rows import ContentRow, find_videos, is_later
+from .verification.report import Difference, Equation, VerifyReport
+from .verification.run import Progress
+from .verification.streams import ROWS_AT_ONCE, among, batches
+from .verifier import compare_snapshot, imported, one_moment
 
 # Rows that are looked at for one that a damage suits.
 CANDIDATES = 5 * ROWS_AT_ONCE
@@ -103,7 +94,7 @@ def try_damage(
         for statement, parameters in damage.statements:
             connection.execute(statement, parameters)
     with open_snapshot(copy) as damaged:
-        report = Verifier(damaged, workshop.snapshot, progress).compare()
+        report = compare_snapshot(damaged, workshop.snapshot, progress)
     copy.unlink()
     column = f", {damage.column}" if damage.column else ""
     return Trial(
@@ -162,21 +153,21 @@ class Workshop:
             find_videos(rows)
             keys = [row.key for row in rows]
             refused = set(quarantined.filter(row__key__range=(keys[0], keys[-1])).values_list("row__key", flat=True))
-            video_ids = [row.video.pk for row in rows if row.video]
+            video_ids = [row.video.video_id for row in rows if row.video]
             changed: set[str] = set()
             for events, reference in (
                 (VideoEvent.objects, "pgh_obj_id"),
                 (SummaryEvent.objects, "video_id"),
                 (CategorizationEvent.objects.exclude(pgh_label="insert"), "video_id"),
             ):
-                by_others = events.filter(**{f"{reference}__in": video_ids}).exclude(
+                by_others = events.filter(**{f"{reference}__in": among(video_ids)}).exclude(
                     pgh_context__metadata__import_sqlite=self.snapshot.sha256
                 )
                 changed.update(by_others.values_list(reference, flat=True))
             for row in rows:
                 video = row.video
                 if video and not (
-                    video.deleted_at or video.pk in changed or row.key in refused or is_later(video, row)
+                    video.deleted_at or video.video_id in changed or row.key in refused or is_later(video, row)
                 ):
                     yield row
 

@@ -29,20 +29,10 @@ from ingest.sqlite.reader import open_snapshot
 from ingest.sqlite.schema import Generation
 from ingest.sqlite.self_test import DAMAGES, self_test
 from ingest.sqlite.synthetic import write_snapshot
-from ingest.sqlite.verifier import (
-    Difference,
-    Equation,
-    NotImported,
-    Verifier,
-    VerifyReport,
-    flat_names,
-    imported,
-    one_moment,
-    read_time,
-    same_json,
-    source_pairs,
-    verify_snapshot,
-)
+from ingest.sqlite.verification.old_categories import flat_names, source_pairs
+from ingest.sqlite.verification.old_values import read_time, same_json
+from ingest.sqlite.verification.report import Difference, Equation, VerifyReport
+from ingest.sqlite.verifier import NotImported, compare_snapshot, imported, one_moment, verify_snapshot
 from summaries.models import Summary, SummaryText
 from tests.factories import categorise
 from tests.sqlite.conftest import insert
@@ -107,7 +97,7 @@ def damage(statement: str, *parameters: Any) -> None:
 def compared(path: Path) -> VerifyReport:
     """The file beside the vault and the models only, which is the most of a verification and takes half its time."""
     with open_snapshot(path) as source, one_moment():
-        return Verifier(source, imported(source, path)).compare()
+        return compare_snapshot(source, imported(source, path))
 
 
 def differences(report: VerifyReport, *equations: Equation) -> list[Difference]:
@@ -555,9 +545,9 @@ def test_old_values_are_read_by_rules_of_its_own():
     assert read_time(Text(b"2025-09-01T12:00:00,0000059Z")) == noon.replace(microsecond=5)
     assert read_time(None) is read_time(Text(b" ")) is None
     assert same_json({"a": [1, 2.0]}, {"a": [1.0, 2]}) and not same_json([1], [True]) and not same_json([0], [None])
-    assert flat_names(Text(b"Technology, Business")) == ["Technology", "Business"]
-    assert flat_names(Text(b"Odd, name")) == ["Odd, name"] and flat_names(Text(b'["A", " A", ""]')) == ["A"]
-    assert flat_names(Text(b"1984")) == ["1984"] and flat_names(Text(b"null")) == flat_names(None) == []
+    assert flat_names(Text(b"Technology, Business")) == ("Technology", "Business")
+    assert flat_names(Text(b"Odd, name")) == ("Odd, name",) and flat_names(Text(b'["A", " A", ""]')) == ("A",)
+    assert flat_names(Text(b"1984")) == ("1984",) and flat_names(Text(b"null")) == flat_names(None) == ()
     pairs, lone = source_pairs({"category": Text(b"History"), "subcategory": Text(b"Odd")})
     assert [pair.names for pair in pairs] == [("History", "Odd")] and not lone
     assert source_pairs({"subcategory": Text(b"Odd")}) == ([], "Odd")

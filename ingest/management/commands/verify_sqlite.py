@@ -17,7 +17,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from ingest.models import SCHEMA_TABLE
 from ingest.sqlite.reader import SnapshotError
 from ingest.sqlite.self_test import Trial, self_test
-from ingest.sqlite.verifier import NAMELESS, Equation, NotImported, VerifyReport, verify_snapshot
+from ingest.sqlite.verification.report import NAMELESS, Equation, VerifyReport
+from ingest.sqlite.verifier import NotImported, verify_snapshot
 
 SHOWN_DIFFERENCES = 20
 SHOWN_DIGITS = 12
