@@ -11,6 +11,7 @@ from ingest.models import Outcome, QuarantinedRow, RowOutcome, Snapshot, VaultRo
 from ingest.purge import purge_deleted
 from ingest.sqlite.codec import Text
 from ingest.sqlite.importer import import_snapshot
+from ingest.sqlite.verifier import verify_snapshot
 from summaries.models import Summary
 from videos.models import Video
 
@@ -198,3 +199,19 @@ def test_a_snapshot_that_was_not_imported_yet_keeps_what_it_lost(write_file, lib
     import_snapshot(path, accept_quarantine=True)
     assert Snapshot.objects.get(name=path.name).report["purged"]["content"] == [1, 3]
     assert Video.objects.get(pk="Video-_0001").is_purged
+
+
+def test_a_purge_is_told_apart_by_the_verification(write_file, library):
+    path = write_file(**library)
+    import_snapshot(path, accept_quarantine=True)
+    assert verify_snapshot(path).holds
+    delete(1)
+    purge_deleted(NOW, "owner")
+    report = verify_snapshot(path)
+    assert report.holds, report.differences
+    assert sum(table.purged for table in report.vault) > 3
+    # Purged rows of a video that is not deleted would be lost ones.
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL ytv2.allow = 'restore'")
+        cursor.execute("UPDATE videos_video SET deleted_at = NULL, deleted_by = '', deleted_reason = ''")
+    assert not verify_snapshot(path).holds

@@ -157,7 +157,9 @@ def vault_lines(report: VerifyReport) -> list[str]:
         )
         for table in report.vault
     ]
-    return table_lines(("table", "rows of file", "of vault", "digest of file", "of vault", ""), rows)
+    purged = sum(table.purged for table in report.vault)
+    said = [f"  {purged:,} rows of deleted videos were purged, and are left out here."] if purged else []
+    return table_lines(("table", "rows of file", "of vault", "digest of file", "of vault", ""), rows) + said
 
 
 def row_lines(report: VerifyReport) -> list[str]:

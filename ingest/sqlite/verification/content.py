@@ -72,9 +72,11 @@ class ContentComparison:
             counted.modelled += 1
         native_id = lenient(row.values.get("video_id"))
         is_live, is_newer = video.deleted_at is None, self.history.was_newer(row)
-        if not self.ledger.add_video(
+        is_first = self.ledger.add_video(
             row.key, video.video_id, row.old_id, native_id, is_live=is_live, is_newer=is_newer
-        ):
+        )
+        # A second row of a purged video was quarantined, and purged as well.
+        if not is_first and not self.run.is_purged("content", row.key):
             self.check.wrong(
                 row.key, "id", "An earlier row of the file is the same video here.",
                 video_id=video.video_id, source=row.values.get("id"), stored=video.legacy_id,

@@ -60,13 +60,17 @@ class Differences:
 
 @dataclass
 class VaultTable:
-    """Equation 1: the rows of a table in the file and in the vault, and the digests computed from each."""
+    """Equation 1: the rows of a table in the file and in the vault, and the digests computed from each.
+
+    `purged` rows of deleted videos were taken out of the vault; they are in none of the other numbers.
+    """
 
     table: str
     rows_in_file: int = 0
     rows_in_vault: int = 0
     file_digest: str = ""
     vault_digest: str = ""
+    purged: int = 0
     wrong: int = 0
 
 

@@ -112,7 +112,7 @@ def note(
     run: Run, trip: RoundTrip, table: str, key: int, video_id: str, message: str, is_explained: bool, column: str = ""
 ) -> None:
     """Count a row that is not as in the file."""
-    if is_explained:
+    if is_explained or run.is_purged(table, key):
         trip.explained += 1
         return
     trip.wrong += 1

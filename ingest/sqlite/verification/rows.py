@@ -47,7 +47,10 @@ class RowCheck:
         self.run.wrong(Equation.ROWS, self.table, key, column, message, **values)
 
     def lost(self, key: int, column: str, message: str, **values: Any) -> None:
-        """Note a row that is nowhere."""
+        """Note a row that is nowhere, unless a purge took it."""
+        if self.run.is_purged(self.table, key):
+            self.counted.skipped_deleted += 1
+            return
         self.counted.lost += 1
         self.run.wrong(Equation.ROWS, self.table, key, column, f"LOST: {message}", **values)
 

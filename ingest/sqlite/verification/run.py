@@ -31,6 +31,8 @@ class Run:
             snapshot.name, source.sha256, source.generation, snapshot.imported_at.isoformat(timespec="seconds")
         )
         self.ledger = Ledger()
+        # The keys of rows, by table, that a purge took out of the vault on purpose.
+        self.purged = {table: set(keys) for table, keys in snapshot.report.get("purged", {}).items()}
         self.verdicts: Counter[tuple[str, str, Verdict]] = Counter()
 
     def wrong(
@@ -48,6 +50,10 @@ class Run:
         """Note something that nothing explains."""
         shown = side_by_side(source, stored)
         self.report.differences[equation].add(Difference(table, key, printable(video_id), column, *shown, message))
+
+    def is_purged(self, table: str, key: int) -> bool:
+        """Whether a purge took this row out of the vault."""
+        return key in self.purged.get(table, ())
 
     def count(self, table: str, column: str, verdict: Verdict, values: int = 1) -> None:
         """Count values of a column by what the comparison found."""
