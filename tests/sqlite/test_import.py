@@ -455,6 +455,61 @@ def test_the_command_prints_the_report_as_json(odd_file):
     assert len(printed["quarantined"]) == 5
 
 
+def refused(*arguments: str | Path) -> CommandError:
+    with pytest.raises(CommandError) as refusal:
+        run(*arguments)
+    return refusal.value
+
+
+def test_rows_that_nobody_accepted_stop_the_import_with_3_and_are_kept(odd_file):
+    refusal = refused(odd_file)
+    assert refusal.returncode == 3 and "5 rows are quarantined that nobody has accepted" in str(refusal)
+    assert_no_models()
+    assert QuarantinedRow.objects.open().count() == 5 and VaultRow.objects.filter(table="content").count() == 7
+    assert QuarantinedRow.objects.filter(code="nul_in_text").accept(by="owner") == 1
+    assert refused(odd_file).returncode == 3
+    assert QuarantinedRow.objects.accept(by="owner") == 4
+    assert "Imported." in run(odd_file)
+    assert Video.objects.count() == 5
+
+
+def test_other_numbers_than_expected_stop_the_import_with_2(odd_file):
+    refusal = refused(odd_file, "--accept-quarantine", "--expect-total", "8", "--expect-categorised", "3")
+    assert refusal.returncode == 2
+    assert "8 videos were expected, and there are 7." in str(refusal)
+    assert "3 categorised videos were expected, and there are 1." in str(refusal)
+    assert_no_models()
+    run(odd_file, "--accept-quarantine", "--expect-total", "7", "--expect-categorised", "1")
+    assert Video.objects.count() == 5
+
+
+def test_a_database_that_is_not_ready_stops_the_import_with_4(odd_file):
+    call_command("migrate", "ingest", "0002", verbosity=0)
+    refusal = refused(odd_file)
+    assert refusal.returncode == 4 and "Run manage.py migrate first" in str(refusal)
+
+
+def test_the_report_goes_to_a_file_too(odd_file, tmp_path):
+    run(odd_file, "--accept-quarantine", "--report", tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text()) == Snapshot.objects.get().report
+    nowhere = refused(odd_file, "--accept-quarantine", "--report", tmp_path / "missing" / "report.json")
+    assert nowhere.returncode == 1 and "could not be written" in str(nowhere)
+
+
+def test_a_dry_run_says_all_of_it_and_leaves_nothing(odd_file):
+    assert refused(odd_file, "--dry-run").returncode == 3
+    said = run(odd_file, "--dry-run", "--accept-quarantine")
+    assert "Videos: 5 created" in said and "rolled back. Nothing was changed." in said
+    assert_nothing_stored()
+
+
+def test_a_wrong_call_ends_with_1(odd_file):
+    for arguments in ((), (odd_file, "--nonsense"), (odd_file, "--expect-total", "many")):
+        process = start("import_sqlite", *arguments)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1 and "usage: manage.py import_sqlite" in errors and "Traceback" not in errors
+
+
 def start(*arguments: str | Path, program: str = "", **environment: str) -> subprocess.Popen:
     """A real process that works on the database of the tests: manage.py, or another program."""
     command = "from django.core.management import execute_from_command_line; execute_from_command_line(sys.argv[1:])"
