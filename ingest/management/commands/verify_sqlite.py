@@ -234,7 +234,7 @@ def round_trip_lines(report: VerifyReport) -> list[str]:
         )
         for trip in report.round_trip
     ]
-    return table_lines(("", "digest of snapshot", "of file", "rows of changed videos", ""), rows)
+    return table_lines(("", "digest of snapshot", "of file", "rows of changed or new videos", ""), rows)
 
 
 def database_lines(report: VerifyReport) -> list[str]:

@@ -34,7 +34,7 @@ def taxonomy() -> tuple[dict[str, list[str]], frozenset[str]]:
 
 
 # Few different texts, on many rows.
-@lru_cache(maxsize=10_000, typed=True)
+@lru_cache(maxsize=1000, typed=True)
 def flat_names(value: Value) -> tuple[str, ...]:
     """The names in `category`: a JSON list, a JSON string, plain text, or known names joined by commas."""
     text = lenient(value).strip()
@@ -50,7 +50,7 @@ def flat_names(value: Value) -> tuple[str, ...]:
     return () if parsed is None else unique([text])
 
 
-@lru_cache(maxsize=10_000, typed=True)
+@lru_cache(maxsize=1000, typed=True)
 def names_as_sent(value: Value) -> dict[str, tuple[str, ...]]:
     """What `subcategories_json` says. Raises what is no structure of categories."""
     return structured_names(read_json(value))
