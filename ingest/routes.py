@@ -26,43 +26,35 @@ from .merge import Merged, merge
 from .models import IngestOutcome
 from .payloads import Arrival, Odd, Unusable, read_changes, read_content, read_report, read_universal
 from .sqlite.exporter import export_library
-from .tokens import writes
+from .tokens import Refused, writes
 
 LARGEST_UPLOAD_REPORT_BYTES = 25 * 2**20
 
 
-class Refused(Exception):
-    """A request that is answered with an error; nothing is written but the log."""
+class RefusedBody(Refused):
+    """A request that is answered with this error; nothing is written but the log."""
 
-    def __init__(self, status: int, code: str, message: str, outcome: IngestOutcome = IngestOutcome.REFUSED) -> None:
+    def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.outcome = status, code, message, outcome
-
-
-def refusal(request: HttpRequest, reason: Refused) -> JsonResponse:
-    """Log a refusal and answer it in the one shape of errors."""
-    write_entry(
-        request.path, reason.outcome, reason.status, token_name=request.caller.name, message=reason.message,
-    )  # fmt: skip
-    return JsonResponse({"error": reason.code, "message": reason.message}, status=reason.status)
+        self.status, self.code = status, code
 
 
 def body_of(request: HttpRequest) -> bytes:
-    """The request's body. Raises Refused for one that is too large."""
+    """The request's body. Raises RefusedBody for one that is too large."""
     try:
         return request.body
     except RequestDataTooBig as error:
-        raise Refused(413, "too_large", "The body is larger than this server takes.") from error
+        raise RefusedBody(413, "too_large", "The body is larger than this server takes.") from error
 
 
 def object_of(body: bytes) -> dict[str, Any]:
-    """The JSON object that a body is. Raises Refused."""
+    """The JSON object that a body is. Raises RefusedBody."""
     try:
         payload = loads(body)
     except ValueError as error:
-        raise Refused(400, "no_json", "The body is no JSON.") from error
+        raise RefusedBody(400, "no_json", "The body is no JSON.") from error
     if not isinstance(payload, dict):
-        raise Refused(400, "no_object", "The body is JSON, but no object.")
+        raise RefusedBody(400, "no_object", "The body is JSON, but no object.")
     return payload
 
 
@@ -85,12 +77,12 @@ class Written:
 
 
 def take(request: HttpRequest, body: bytes, read: Callable[[dict[str, Any]], Arrival]) -> Written:
-    """Merge a payload and log it, in one transaction. Raises Refused for one that names no video."""
+    """Merge a payload and log it, in one transaction. Raises RefusedBody for one that names no video."""
     payload = object_of(body)
     try:
         arrival = read(payload)
     except Unusable as error:
-        raise Refused(400, "no_usable_id", str(error)) from error
+        raise RefusedBody(400, "no_usable_id", str(error)) from error
     except Odd as odd:
         write_entry(
             request.path, IngestOutcome.QUARANTINED, 200, token_name=request.caller.name, video_id=odd.video_id,
@@ -107,13 +99,17 @@ def take(request: HttpRequest, body: bytes, read: Callable[[dict[str, Any]], Arr
 
 
 def answering(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A view whose Refused becomes an answer."""
+    """A view whose Refused is logged and answered in the one shape of errors."""
 
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return view(request, *args, **kwargs)
         except Refused as reason:
-            return refusal(request, reason)
+            write_entry(
+                request.path, IngestOutcome.REFUSED, reason.status, token_name=request.caller.name,
+                message=reason.message,
+            )  # fmt: skip
+            return reason.answer()
 
     wrapped.__doc__ = view.__doc__
     wrapped.__name__ = view.__name__
@@ -174,7 +170,7 @@ def content_changes(request: HttpRequest, content_id: str) -> JsonResponse:
     try:
         video = Video.objects.named(content_id)
     except Video.DoesNotExist as error:
-        raise Refused(404, "not_found", "There is no video with this id.") from error
+        raise RefusedBody(404, "not_found", "There is no video with this id.") from error
     written = take(request, body, lambda payload: read_changes(payload, video))
     return JsonResponse(
         {
@@ -198,7 +194,7 @@ def delete(request: HttpRequest, content_id: str = "") -> JsonResponse:
         named = object_of(body_of(request)).get("id")
         content_id = named if isinstance(named, str) else ""
     if not content_id.strip():
-        raise Refused(400, "no_usable_id", "The request names no id.")
+        raise RefusedBody(400, "no_usable_id", "The request names no id.")
     answer = {"status": "success", "deleted_files": 0, "errors": [], "idempotent": True}
     try:
         video = Video.objects.named(content_id)
@@ -227,9 +223,9 @@ def upload_report(request: HttpRequest) -> JsonResponse:
     """`POST /api/upload-report`: a report as a file, and a file of sound with it, if there is one."""
     file = request.FILES.get("report")
     if file is None:
-        raise Refused(400, "no_report", "The request has no file called report.")
+        raise RefusedBody(400, "no_report", "The request has no file called report.")
     if file.size > LARGEST_UPLOAD_REPORT_BYTES:
-        raise Refused(413, "too_large", "The report is larger than this server takes.")
+        raise RefusedBody(413, "too_large", "The report is larger than this server takes.")
     stem = request.headers.get("X-Report-Stem", "") or Path(file.name or "").stem
     file.seek(0)
     written = take(request, file.read(), lambda payload: read_universal(payload, stem))

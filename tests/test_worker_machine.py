@@ -26,7 +26,6 @@ class Library(RuleBasedStateMachine):
     @initialize()
     def empty(self) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL session_replication_role = DEFAULT")
             cursor.execute(
                 "TRUNCATE videos_video, videos_category, videos_facetcount, videos_videoevent,"
                 " videos_categorizationevent, summaries_summaryevent CASCADE"

@@ -18,7 +18,6 @@ from videos.keys import VideoKey, natural_key
 from videos.models import Pair
 
 from ..values import one_line
-from ..values import printable as printable
 from .codec import Row, Text, Value
 from .manifest import Manifest, Progress, TableCount, check_manifest, manifest_of, no_progress
 from .mapping import Mapper, Unmodelled

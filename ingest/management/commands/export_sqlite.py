@@ -14,8 +14,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ingest.management import base
 from ingest.sqlite.exporter import ExportReport, NothingToExportFrom, export_library
-from ingest.sqlite.inspection import printable
 from ingest.sqlite.publishing import ExportError
+from ingest.values import printable
 
 
 class Command(base.Command):
