@@ -6,7 +6,6 @@ import http.client
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from pathlib import Path
 import pytest
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connections
 from django.utils.http import http_date
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -31,6 +29,7 @@ from ingest.ranges import Body
 from videos.models import Video
 
 from .factories import make_video
+from .gunicorn_server import Server, gunicorn, wait_for
 from .test_audio_files import KEY, TIME, mp3
 from .test_files import PNG_BYTES, TOKEN, form_body
 
@@ -281,69 +280,13 @@ class TestBody:
 
 # Over a socket ------------------------------------------------------------------------------------
 
-SERVE = """
-import sys, django
-django.setup()
-from django.conf import settings
-from django.db import connections
-from gunicorn.app.base import BaseApplication
-from ingest import ranges
-
-settings.MEDIA_ROOT, settings.INGEST_TOKEN, connections["default"].settings_dict["NAME"] = sys.argv[1:4]
-settings.ALLOWED_HOSTS = ["*"]
-ranges.STALLED_AFTER_SECONDS = 1
-
-class Server(BaseApplication):
-    def load_config(self):
-        for name, value in {"bind": "127.0.0.1:" + sys.argv[4], "threads": 4, "loglevel": "warning"}.items():
-            self.cfg.set(name, value)
-    def load(self):
-        from ytv2.wsgi import application
-        return application
-
-Server().run()
-"""
-
 
 @pytest.fixture
-def port(transactional_db, media) -> Iterator[int]:
-    """The port of a gunicorn with four threads, on the database of the tests."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    media.mkdir(exist_ok=True)
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(media), TOKEN, connections["default"].settings_dict["NAME"], str(port)],
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "ytv2.settings"}, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    yield port
-    server.terminate()
-    complaints = server.communicate(timeout=30)[1].decode()
-    assert "Traceback" not in complaints, complaints
-
-
-def worker_process() -> Path:
-    """/proc of the gunicorn worker: the child of our child."""
-    [master] = children(os.getpid(), "gunicorn.app.base")
-    return Path("/proc", str(children(master)[0]))
-
-
-def children(parent: int, text: str = "") -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            is_child = int(path.joinpath("stat").read_text().rpartition(")")[2].split()[1]) == parent
-            if is_child and text in path.joinpath("cmdline").read_text():
-                found.append(int(path.name))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
+def server(transactional_db, media) -> Iterator[Server]:
+    """A gunicorn with four threads, which gives up on a paused player after a second."""
+    shorter = "from ingest import ranges; ranges.STALLED_AFTER_SECONDS = 1"
+    with gunicorn(media, "--threads", "4", before=shorter, INGEST_TOKEN=TOKEN) as running:
+        yield running
 
 
 def open_files(process: Path) -> list[str]:
@@ -366,13 +309,6 @@ def memory_kilobytes(process: Path, name: str) -> int:
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith(name)))
 
 
-def wait_for(condition) -> bool:
-    deadline = time.monotonic() + 15
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
 def ask(port: int, address: str, method: str = "GET", **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request(method, address, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -392,10 +328,11 @@ def send(port: int, content: bytes) -> tuple[int, bytes]:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 class TestOverASocket:
-    def test_gunicorn(self, port, media):
+    def test_gunicorn(self, server, media):
+        port = server.port
         make_video(video_id=KEY)
         sound = mp3(os.urandom(413), frames=150_000)
-        process = worker_process()
+        process = server.worker()
         ask(port, "/health")
         before = memory_kilobytes(process, "VmRSS")
 
@@ -455,10 +392,11 @@ class TestOverASocket:
         gone.close()
         assert wait_for(lambda: open_media(process, media) == 0)
 
-    def test_a_process_that_is_killed_during_an_upload_leaves_nothing(self, port, media):
+    def test_a_process_that_is_killed_during_an_upload_leaves_nothing(self, server, media):
+        port = server.port
         make_video(video_id=KEY)
         body = form_body(mp3(frames=50_000), KEY)
-        process = worker_process()
+        process = server.worker()
         client = socket.create_connection(("127.0.0.1", port))
         client.sendall(
             b"POST /ingest/audio HTTP/1.1\r\nHost: localhost\r\nX-INGEST-TOKEN: " + TOKEN.encode()
@@ -471,12 +409,5 @@ class TestOverASocket:
         assert [path for path in media.rglob("*") if path.is_file()] == []
         assert not AudioFile.objects.exists()
         # The next process takes the whole file.
-        assert wait_for(lambda: answers(port))
+        assert wait_for(server.answers)
         assert send(port, mp3())[0] == 200
-
-
-def answers(port: int) -> bool:
-    try:
-        return ask(port, "/health")[0].status == 200
-    except (OSError, http.client.HTTPException):
-        return False

@@ -1,14 +1,10 @@
 """What the worker's programs send, over HTTP, and what they read in the answers (contract/ingest.md)."""
 
 import json
-import random
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connections
 from django.test import Client
 
 from ingest.models import IngestLogEntry, IngestOutcome
@@ -220,56 +216,3 @@ def test_an_odd_payload_is_taken_and_kept_for_a_person(worker):
     entry = IngestLogEntry.objects.get()
     assert entry.outcome == IngestOutcome.QUARANTINED and json.loads(bytes(entry.body))["title"] == "A\x00B"
     assert not Video.objects.exists()
-
-
-# Many at once
-
-
-@pytest.mark.django_db(transaction=True)
-def test_many_clients_on_few_videos_lose_nothing():
-    """No error, no deadlock, revisions without gaps, one latest of each variant, counts exact."""
-    token = create_token("worker", ["ingest", "delete"])
-    keys = [f"HotVideo-{n:02d}" for n in range(8)]
-    statuses: list[int] = []
-    lock = threading.Lock()
-
-    def run(seed: int) -> None:
-        dice, worker = random.Random(seed), Worker(token)
-        try:
-            for number in range(25):
-                key = dice.choice(keys)
-                if dice.random() < 0.04:
-                    answer = worker.client.delete(f"/api/delete/{key}", headers=worker.headers)
-                else:
-                    body = payload(
-                        video_id=key,
-                        canonical_url=f"https://youtu.be/{key}",
-                        title=f"Title {seed} {number}",
-                        processed_at=f"2025-09-{dice.randint(1, 28):02d}T10:00:00Z",
-                        analysis={"categories": [{"category": dice.choice("ABCDE"), "subcategories": []}]},
-                        summary_variants=[{"variant": dice.choice(["audio", "executive"]), "text": f"{seed} {number}"}],
-                    )
-                    answer = worker.post("/ingest/report", body)
-                with lock:
-                    statuses.append(answer.status_code)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(run, range(8)))
-    assert set(statuses) == {200}
-    for video in Video.objects.all():
-        for variant in ("audio", "executive"):
-            revisions = list(video.summaries.filter(variant=variant).order_by("revision"))
-            assert [summary.revision for summary in revisions] == list(range(1, len(revisions) + 1))
-            assert [summary.is_latest for summary in revisions] == [False] * (len(revisions) - 1) + [True] * bool(
-                revisions
-            )
-    listed = Client().get("/api/filters").json()
-    live = Video.objects.live()
-    counted = {entry["value"]: entry["count"] for entry in listed["category"]}
-    assert counted == {
-        name: number
-        for name in "ABCDE"
-        if (number := live.filter(categorizations__category__name=name).distinct().count())
-    }
