@@ -154,6 +154,8 @@ class Body:
         self.content: Any = dict(payload)
         self.taken: set[Path] = set()
         self.problems: list[Unmodelled] = []
+        # What could not be used and stays where it was sent, although the rest is fine.
+        self.left: list[Unmodelled] = []
         for name in CONTAINERS:
             self.decode((name,))
         metadata = self.get(("source_metadata",))

@@ -317,6 +317,16 @@ def adopt(video_id: str) -> int:
     return adopted
 
 
+def adopt_waiting(keys: Iterable[str]) -> int:
+    """The same for many videos that were written in this transaction, of which few have files that wait."""
+    waiting = {
+        name.rpartition("/")[2].rpartition("-")[0]
+        for kind in (AUDIO, IMAGE)
+        for name in kind.model.objects.filter(video=None).values_list("name", flat=True)
+    }
+    return sum(adopt(key) for key in keys if key_part(key) in waiting) if waiting else 0
+
+
 def lock_key(key: str) -> None:
     """Wait for whoever else decides on the files of this key, until the transaction ends."""
     with connection.cursor() as cursor:

@@ -5,6 +5,7 @@ The rules are those of contract/ingest.md, "Merge"; they are kept by `Video.obje
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,9 +16,10 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Greatest, Now
 
 from summaries.models import Summary, SummaryText
-from videos.models import Categorization, Proposal, Video, VideoEvent
+from videos.models import Categorization, Pair, Proposal, Video, VideoEvent
 from videos.upsert import COLUMNS, Action, UpsertResult, VideoRecord
 
+from .body import is_real
 from .files import adopt
 from .payloads import Arrival
 
@@ -71,7 +73,8 @@ def merge_once(arrival: Arrival, by: str) -> Merged:
         pairs, proposal, pairs_written, after = [], None, 0, None
         if arrival.pairs:
             pairs, proposal = stored_pairs(key), proposed_pairs(key)
-            pairs_written = Categorization.objects.merge({key: arrival.pairs}, newest, by=by)
+            sent = completed(arrival.pairs, pairs)
+            pairs_written = Categorization.objects.merge({key: sent}, newest, by=by)
             after = proposed_pairs(key)
         summaries_added = Summary.objects.merge({key: arrival.texts}, newest).added
         told = [text for text in arrival.texts if text.metadata]
@@ -130,6 +133,24 @@ def short(value: Any) -> Any:
 def stored_pairs(key: str) -> list[list[str | None]]:
     rows = Categorization.objects.filter(video=key).order_by("position")
     return [list(names) for names in rows.values_list("category__name", "subcategory__name")]
+
+
+def completed(sent: Sequence[Pair], stored: Sequence[Sequence[str | None]]) -> list[Pair]:
+    """The categories that came in, beside those that are stored: what they leave empty is not replaced.
+
+    Placeholders alone are none; a category that comes without subcategories has those that are stored under it.
+    """
+    if stored and not any(is_real(pair.category) for pair in sent):
+        return []
+    below: dict[str, list[str | None]] = defaultdict(list)
+    for category, subcategory in stored:
+        if subcategory:
+            below[category].append(subcategory)
+    return [
+        replace(pair, subcategory=name)
+        for pair in sent
+        for name in ([pair.subcategory] if pair.subcategory else below.get(pair.category, [None]))
+    ]
 
 
 def proposed_pairs(key: str) -> list[list[str | None]] | None:

@@ -183,6 +183,17 @@ def entries(body: Body, path: Path, kind: str) -> Iterator[Found]:
             yield Found(((*path, step),), made(item[key], kind_of(item, name), item, metadata))
         elif isinstance(item, str) and item.strip() and isinstance(value, dict):
             yield Found(((*path, step),), made(item, name, {}))
+        elif not is_textless(item):
+            place = f"{path[-1]}[{step!r}]"
+            message = f"{place} is no object with a text. It is kept as it was sent, and the rest is stored."
+            body.left.append(Unmodelled("odd_summary", str(path[-1]), None, message))
+
+
+def is_textless(item: Any) -> bool:
+    """Whether an entry says nothing, or is an object that tells of a text which it does not have."""
+    if isinstance(item, dict):
+        return all(is_blank(item.get(key)) for key in TEXTS)
+    return is_blank(item)
 
 
 def text_key(entry: Mapping[str, Any]) -> str:

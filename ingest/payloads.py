@@ -68,12 +68,16 @@ class Odd(ValueError):
 
 @dataclass(frozen=True)
 class Arrival:
-    """What came in of one video. `aliases`: ids by which it may be stored, where nothing names it for sure."""
+    """What came in of one video. `aliases`: ids by which it may be stored, where nothing names it for sure.
+
+    `left`: why a part of it could not be used, which is kept as it was sent.
+    """
 
     record: VideoRecord
     pairs: tuple[Pair, ...]
     texts: tuple[SummaryText, ...]
     aliases: tuple[str, ...] = ()
+    left: tuple[Unmodelled, ...] = ()
 
 
 def read_report(payload: Mapping[str, Any]) -> Arrival:
@@ -260,7 +264,8 @@ def arrival_of(body: Body, names: Names) -> Arrival:
     if names.source == body.slug:
         body.taken |= {path for path, value in body.places(("content_source",), (TOP,)) if value == body.slug}
     analysis = taken_analysis(body)
-    return Arrival(replace(record, analysis=analysis, extra=body.rest()), pairs, texts, names.aliases)
+    record = replace(record, analysis=analysis, extra=body.rest())
+    return Arrival(record, pairs, texts, names.aliases, tuple(body.left))
 
 
 def as_text(sent: Any) -> str:

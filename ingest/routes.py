@@ -26,6 +26,7 @@ from .merge import Merged, merge
 from .models import IngestOutcome
 from .payloads import Arrival, Odd, Unusable, read_changes, read_content, read_report, read_universal
 from .sqlite.exporter import export_library
+from .sqlite.mapping import Unmodelled
 from .tokens import Refused, writes
 
 LARGEST_UPLOAD_REPORT_BYTES = 25 * 2**20
@@ -59,9 +60,9 @@ def object_of(body: bytes) -> dict[str, Any]:
 
 
 class Written:
-    """What became of one payload, for the answer: the merge, or why it is quarantined."""
+    """What became of one payload, for the answer: the merge, and why all of it or a part is quarantined."""
 
-    def __init__(self, merged: Merged | None, odd: Odd | None = None) -> None:
+    def __init__(self, merged: Merged | None, odd: Odd | Unmodelled | None = None) -> None:
         self.merged, self.odd = merged, odd
 
     @property
@@ -89,13 +90,15 @@ def take(request: HttpRequest, body: bytes, read: Callable[[dict[str, Any]], Arr
             message=f"{odd.code}: {odd.message}", body=body,
         )  # fmt: skip
         return Written(None, odd)
+    left = next(iter(arrival.left), None)
     with transaction.atomic():
         merged = merge(arrival, by=request.caller.name)
         write_entry(
             request.path, IngestOutcome(merged.action.value), 200, token_name=request.caller.name,
             video_id=merged.video_id, changes=merged.changes, body=body,
+            message=f"{left.code}: {left.message}" if left else "",
         )  # fmt: skip
-    return Written(merged)
+    return Written(merged, left if merged.action is not Action.DELETED else None)
 
 
 def answering(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

@@ -87,20 +87,22 @@ TYPES = {
 }
 COLUMNS = {column.name: TYPES[column.type] for column in fields(VideoRecord)}
 
+# White space around a value says nothing; a no-break space is some.
+TRIMMED = r"btrim({0}, E' \t\n\r\u00a0')"
 # Values that stand for "not known"; they never replace a real one.
 PLACEHOLDERS = {
     # "Content" and an id: one of our keys, or a word with a digit, a hyphen or an underscore in it.
     "title": (
-        r"lower({0}) IN ('untitled', '(untitled)', 'unknown', 'temp') OR {0} = 'Content ' || stored.video_id"
-        r" OR {0} ~ '^Content \S*[0-9_-]\S*$'"
+        f"lower({TRIMMED}) IN ('untitled', '(untitled)', 'unknown', 'temp')"
+        rf" OR {TRIMMED} = 'Content ' || stored.video_id OR {TRIMMED} ~ '^Content \S*[0-9_-]\S*$'"
     ),
-    "channel_name": "lower({0}) IN ('unknown', 'temp')",
+    "channel_name": f"lower({TRIMMED}) IN ('unknown', 'temp')",
     "canonical_url": "{0} ~ '^https?://(www\\.)?example\\.com/?$'",
     "thumbnail_url": "{0} ~ '^https?://(www\\.)?example\\.com/?$'",
     "source": "{0} = 'other'",
 }
 EMPTY = {
-    "text": "{0} = ''",
+    "text": f"{TRIMMED} = ''",
     "bigint": "{0} = 0",
     "boolean": "NOT {0}",
     "timestamptz": "{0} IS NULL",

@@ -18,9 +18,10 @@ import pghistory
 from django.db import connection, transaction
 from django.utils import timezone
 
+from ingest.files import adopt_waiting
 from ingest.models import Outcome, QuarantinedRow, RowOutcome, Snapshot, VaultRow
 from summaries.models import Summary
-from videos.models import Categorization, FacetCount, Video
+from videos.models import Categorization, FacetCount, Origin, Pair, Video
 from videos.upsert import COLUMNS, Action
 
 from . import staging
@@ -238,6 +239,7 @@ class SnapshotImport:
                 self.write_videos()
                 self.write_pairs()
                 self.write_texts()
+                self.adopt_files()
                 self.store_outcomes()
                 FacetCount.objects.compact()
                 self.report.ending = Ending.DRY_RUN if dry_run else Ending.IMPORTED
@@ -417,6 +419,7 @@ class SnapshotImport:
     def write_pairs(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("CREATE UNIQUE INDEX ON staged_result (video_id); ANALYZE staged_result")
+        self.add_names()
         for rows in self.staged(
             "SELECT video_id, pairs, is_newest FROM staged_video JOIN staged_result USING (video_id)"
             " WHERE NOT is_deleted AND pairs <> '[]' ORDER BY video_id"
@@ -427,6 +430,19 @@ class SnapshotImport:
                 by="import_sqlite",
             )
             self.note_progress("categories", len(rows))
+
+    def add_names(self) -> None:
+        """Add the names of all categories in one go, which is in order, as whoever writes a report adds its own.
+
+        Batch by batch the import would hold some names and wait for others, and so could a report: for each other.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT DISTINCT pair ->> 0, pair ->> 1 FROM staged_video JOIN staged_result USING (video_id)"
+                " CROSS JOIN jsonb_array_elements(pairs::jsonb) AS pair WHERE NOT is_deleted"
+            )
+            named = {Pair(category, subcategory, Origin.IMPORTED) for category, subcategory in cursor.fetchall()}
+        Categorization.objects.named_categories(named)
 
     def write_texts(self) -> None:
         newest: set[str] = set()
@@ -450,6 +466,11 @@ class SnapshotImport:
             if merged.renumbered:
                 self.rules["revision_renumbered"] += merged.renumbered
             self.note_progress("summaries", sum(map(len, texts.values())))
+
+    def adopt_files(self) -> None:
+        """Files that came before their videos become theirs."""
+        for rows in self.staged("SELECT video_id FROM staged_result WHERE NOT is_deleted ORDER BY video_id"):
+            adopt_waiting(key for (key,) in rows)
 
     def staged(self, query: str) -> Iterator[list[Sequence[Any]]]:
         """The rows of a query, in batches, through a cursor of the server."""

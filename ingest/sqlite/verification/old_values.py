@@ -162,9 +162,10 @@ PLACEHOLDERS = {
 
 
 def is_placeholder(column: str, value: Value) -> bool:
-    """Whether the old value only stands for one."""
-    pattern = PLACEHOLDERS.get(column)
-    return bool(pattern and pattern.fullmatch(lenient(value)))
+    """Whether the old value only stands for one, or is white space."""
+    pattern, text = PLACEHOLDERS.get(column), lenient(value)
+    is_white = isinstance(value, bytes) and bool(text) and not text.strip()
+    return is_white or bool(pattern and pattern.fullmatch(text.strip()))
 
 
 def lenient(value: Value) -> str:
