@@ -1,10 +1,10 @@
 """The pages: state in the address, filters, cards, reports, errors; complete without JavaScript."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import unescape
 from html.parser import HTMLParser
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from django.http import QueryDict
@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from summaries.models import Summary
 from videos.cards import duration, reading_time, thumbnail, web_address
-from videos.filters import LISTED
+from videos.filters import KINDS, LISTED
 from videos.languages import language_of
 from videos.links import Address, report_url
 from videos.models import Categorization, Category, Subcategory, Video
@@ -70,7 +70,7 @@ class Page(HTMLParser):
 
     @property
     def links(self) -> list[str]:
-        return [attributes["href"] for tag, attributes in self.tags if tag == "a"]
+        return [attributes["href"] for tag, attributes in self.tags if tag == "a" and "href" in attributes]
 
     def controls(self, name: str) -> dict[str, bool]:
         """Values of the boxes with this name, and whether they are ticked."""
@@ -156,6 +156,10 @@ def test_view_sort_and_size_are_in_the_address(open_page):
         ("category=A&category=B&under:A=x", "/?category=B&subcategory=x&parentCategory=A"),
         ("category=A&under:B=y&only:under:A=x", "/?subcategory=x&parentCategory=A"),
         ("subcategory=x&parentCategory=A&only:category=B", "/?category=B"),
+        ("category=A&only:uncategorised=true", "/?uncategorised=true"),
+        ("uncategorised=true&channel=B&only:under:A=x", "/?subcategory=x&parentCategory=A&channel=B"),
+        ("uncategorised=false", "/"),
+        ("uncategorised=1&category=A", "/?category=A&uncategorised=true"),
         ("category=A%2C+B%2FC+%26+D", None),
         ("q=cats&sort=added_desc", None),
         ("subcategory=x&parentCategory=A&category=A", None),
@@ -314,6 +318,202 @@ def test_removing_a_pair_that_the_others_would_make_up_again_changes_something(o
     assert page.has_link_to(subcategory="Causes", parentCategory="WWI")
 
 
+# Uncategorised
+
+
+def make_some_uncategorised() -> None:
+    make_video("a", ("Technology", "Web"), channel_name="TED")
+    make_video("b", ("History", None), channel_name="BBC")
+    make_video("c", channel_name="TED", title="Something else")
+    make_video("d", channel_name="BBC", deleted_at="2025-01-01T00:00:00Z")
+
+
+def test_uncategorised_is_the_last_category_with_its_count(open_page):
+    make_some_uncategorised()
+    page = open_page("/")
+    assert page.controls("uncategorised") == {"true": False}
+    assert "Uncategorised 1 only" in page.text
+    assert page.text.index("Uncategorised") > page.text.index("Technology 1 only")
+    assert page.has_link_to(category=["History", "Technology"], uncategorised="true"), "All ticks it too"
+
+
+def test_uncategorised_is_one_more_choice_beside_the_categories(open_page):
+    make_some_uncategorised()
+    page = open_page("/?uncategorised=true")
+    assert "1 summary found" in page.text
+    assert page.controls("uncategorised") == {"true": True}
+    assert page.controls("category") == {"History": False, "Technology": False}
+    assert "Remove Category Uncategorised" in page.text
+    assert page.has_link_to(), "it can be taken off"
+    page = open_page("/?category=History&uncategorised=true")
+    assert "2 summaries found" in page.text
+    assert page.has_link_to(category="History")
+    assert page.has_link_to(uncategorised="true")
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("channel=TED", 1),
+        ("channel=BBC", 0),
+        ("q=else", 1),
+        ("q=title", 0),
+        ("category=Technology", 1),
+        ("subcategory=Web&parentCategory=Technology", 1),
+        ("channel=BBC&uncategorised=true", 0),
+        ("channel=TED&category=Technology&uncategorised=true", 1),
+        ("channel=Nobody", 0),
+    ],
+)
+def test_uncategorised_counts_under_the_other_filters_and_is_no_dead_end(open_page, query, count):
+    make_some_uncategorised()
+    page = open_page(f"/?{query}")
+    chosen = "uncategorised=true" in query
+    assert page.controls("uncategorised") == ({"true": chosen} if count or chosen else {})
+    if count or chosen:
+        assert f"Uncategorised {count} only" in page.text
+
+
+def test_uncategorised_is_in_sight_however_many_categories_there_are(open_page):
+    for number in range(LISTED + 10):
+        make_video(f"v{number}", (f"Category {number:02}", None))
+    make_video("a")
+    in_sight, _, _ = open_page("/").source.partition("Show 42 more")
+    assert 'name="uncategorised"' in in_sight
+    assert open_page("/?find_category=CATEGOR").controls("uncategorised")
+    assert not open_page("/?find_category=category+07").controls("uncategorised")
+
+
+def test_a_category_that_is_called_uncategorised_is_another(open_page):
+    make_video("a", ("Uncategorised", None))
+    make_video("b", title="The other")
+    assert "The other" not in open_page("/?category=Uncategorised").source
+    assert "Title of a" not in open_page("/?uncategorised=true").text
+
+
+def test_uncategorised_is_understood_by_the_api_and_changes_no_other_answer(client):
+    make_some_uncategorised()
+    answer = client.get("/api/reports?uncategorised=true").json()
+    assert [item["video_id"] for item in answer["reports"]] == ["c"]
+    assert client.get("/api/reports?uncategorised=false").json()["pagination"]["total_count"] == 3
+    everything = client.get("/api/filters").json()
+    assert sorted(everything) == sorted(kind.counted_as for kind in KINDS)
+    assert client.get("/api/filters?uncategorised=true").json()["category"] == everything["category"]
+    assert client.get("/api/filters?channel=TED").json()["category"] == [
+        {"value": "Technology", "count": 1, "subcategories": [{"value": "Web", "count": 1}]}
+    ]
+
+
+# What holds for every facet
+
+ONE_OF_EACH = {
+    "category": "History",
+    "channel": "BBC",
+    "content_type": "News",
+    "complexity": "Beginner",
+    "language": "fr",
+    "source": "web",
+    "has_audio": "true",
+    "uncategorised": "true",
+}
+
+
+@pytest.fixture
+def many_values() -> None:
+    """Every facet has several values, in nearly every combination of two."""
+    for number in range(24):
+        pairs = [("History", "Cold War"), ("Technology", None), ("Science", "Physics")][: number % 4]
+        make_video(
+            f"video{number:06}", *pairs, channel_name=("BBC", "TED", "")[number % 3],
+            content_type=("News", "Review", "")[number // 2 % 3], complexity_level=("Beginner", "Advanced")[number % 2],
+            language=("fr", "en", "de")[number // 3 % 3], source=("web", "youtube")[number // 5 % 2],
+            has_audio=number % 5 < 2,
+        )  # fmt: skip
+
+
+def found(page: Page) -> int:
+    return int(re.search(r"([\d,]+) summar(?:y|ies) found", page.text)[1])
+
+
+def boxes(page: Page) -> Iterator[tuple[str, str, int]]:
+    """Name, value and count of every value that the form offers."""
+    for name, value, count in re.findall(
+        r'type="checkbox" name="([^"]+)" value="([^"]*)"[^>]*><span[^>]*>[^<]*</span> <small>(\d+)</small>', page.source
+    ):
+        yield unescape(name), unescape(value), int(count)
+
+
+@pytest.mark.parametrize("query", ["", "category=History&has_audio=true", "q=title&uncategorised=true"])
+def test_every_value_shows_as_many_videos_as_its_count_says(client, many_values, query):
+    offered = list(boxes(Page(client.get(f"/?{query}").content)))
+    assert {name for name, *_ in offered} >= set(ONE_OF_EACH) - {"has_audio"}
+    for name, value, count in offered:
+        only = Page(client.get(f"/?{query}&{urlencode({f'only:{name}': value})}", follow=True).content)
+        assert found(only) == count > 0, (name, value)
+        assert [box for box in boxes(only) if box[0] == name and only.controls(name)[box[1]]] == [(name, value, count)]
+
+
+@pytest.mark.parametrize("query", ["category=History", "subcategory=Physics&parentCategory=Science"])
+def test_one_more_tick_among_the_categories_is_no_dead_end(client, many_values, query):
+    before = Page(client.get(f"/?{query}").content)
+    for name, value, count in boxes(before):
+        if name in ("category", "uncategorised") or name.startswith("under:"):
+            after = Page(client.get(f"/?{query}&{urlencode({name: value})}", follow=True).content)
+            # A subcategory takes the place of its own category; everything else is added.
+            takes_its_place = query == "category=History" and name == "under:History"
+            assert found(after) >= (count if takes_its_place else max(count, found(before)))
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_each_choice_is_shown_above_the_list_and_can_be_taken_off_alone(open_page, many_values, name):
+    page = open_page(f"/?{urlencode(ONE_OF_EACH)}&view=grid")
+    assert page.source.count('class="active-filter"') == len(ONE_OF_EACH)
+    assert page.has_link_to(**{key: value for key, value in ONE_OF_EACH.items() if key != name}, view="grid")
+
+
+def test_a_ticked_category_includes_its_subcategories(open_page):
+    make_video("a", ("History", "Cold War"))
+    make_video("b", ("History", None))
+    make_video("c", ("History", "Cold War"), ("History", "Rome"))
+    assert "3 summaries found" in open_page("/?category=History").text
+    assert "2 summaries found" in open_page("/?subcategory=Cold+War&parentCategory=History").text
+
+
+def test_a_category_and_a_subcategory_of_another_are_two_choices_on_the_page_only(client, open_page):
+    make_video("a", ("History", None))
+    make_video("b", ("Technology", "Web"))
+    query = "category=History&subcategory=Web&parentCategory=Technology"
+    assert "2 summaries found" in open_page(f"/?{query}").text
+    assert client.get(f"/playlist/?{query}").status_code == 200
+    assert client.get(f"/api/reports?{query}").json()["pagination"]["total_count"] == 0
+
+
+# The view is remembered
+
+
+@pytest.mark.parametrize(
+    ("cookie", "url", "location"),
+    [
+        ("grid", "/", "/?view=grid"),
+        ("list", "/", None),
+        ("nonsense", "/", None),
+        ("grid", "/?q=title", None),
+        ("grid", "/?view=grid", None),
+        ("list", "/?view=grid", None),
+        ("grid", "/?utm_source=mail", None),
+    ],
+)
+def test_the_bare_address_shows_the_view_that_was_chosen_last(client, cookie, url, location):
+    make_videos(1)
+    client.cookies["view"] = cookie
+    response = client.get(url)
+    assert response.status_code == (302 if location else 200)
+    if location:
+        assert response["Location"] == location
+        assert "Cookie" in response["Vary"]
+        assert 'class="cards grid"' in client.get(location).content.decode()
+
+
 # Cards
 
 
@@ -432,7 +632,7 @@ def test_report_shows_the_best_variant_and_the_others(open_page):
     page = open_page("/videos/dQw4w9WgXcQ/")
     assert page.text.index("whole") < page.text.index("Bonjour")
     assert "<p>The <strong>whole</strong></p>" in page.source
-    assert "Audio, French (beginner) French Revision 1" in page.text
+    assert "Audio, French (beginner) 1 min to read French Revision 1" in page.text
     assert 'lang="fr"' in page.source
     assert {"#variant-comprehensive", "#variant-audio-fr-beginner"} <= set(page.links)
     ids = [attributes["id"] for _, attributes in page.tags if attributes.get("id")]

@@ -1,17 +1,20 @@
 """What a card and a report show of a video, ready for the template."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils.safestring import SafeString
 
 from .items import pairs_of
 from .languages import Language, language_of
-from .links import Address, report_url
+from .links import Address, delete_url, report_url
 from .models import Video
+from .snippets import marked
 
 WORDS_PER_MINUTE = 230
 # Placeholders come in this many tints, so that a list without pictures is no wall of equal boxes.
@@ -32,7 +35,11 @@ class Chip:
 class Card:
     """One video in the list. Empty text: not known, so not shown."""
 
+    video_id: str
     title: str
+    delete_url: str
+    marked_title: SafeString
+    snippet: SafeString
     url: str
     thumbnail: str
     tint: int
@@ -50,16 +57,25 @@ class Card:
     watching_time: str
 
 
-def cards(videos: Iterable[Video], address: Address) -> tuple[Card, ...]:
-    """The cards of videos that come from a queryset `with_pairs`."""
-    return tuple(card(video, address) for video in videos)
+def cards(
+    videos: Iterable[Video], address: Address, q: str = "", snippets: Mapping[str, SafeString] = MappingProxyType({})
+) -> tuple[Card, ...]:
+    """The cards of videos that come from a queryset `with_pairs`; what was searched for is marked.
+
+    `snippets` are the places in their summaries where it was found, by video_id.
+    """
+    return tuple(card(video, address, q, snippets.get(video.video_id, SafeString(""))) for video in videos)
 
 
-def card(video: Video, address: Address) -> Card:
+def card(video: Video, address: Address, q: str, snippet: SafeString) -> Card:
     channel = video.channel_name.strip()
     categories, subcategories = chips(video, address)
     return Card(
+        video_id=video.video_id,
         title=video.display_title,
+        delete_url=delete_url(video.video_id),
+        marked_title=marked(video.display_title, q),
+        snippet=snippet,
         url=report_url(video.video_id),
         thumbnail=thumbnail(video.thumbnail_url),
         tint=tint(video.video_id),

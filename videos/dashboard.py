@@ -2,13 +2,41 @@
 
 from dataclasses import dataclass
 
+from django.contrib.messages import get_messages
+from django.http import HttpRequest
+
 from .cards import Card, cards
-from .facets import facets
+from .facets import facets, uncategorised_count
 from .filters import ActiveFilter, Facet, Sort, active_filters, facet_list, selected_pairs, sorts
 from .items import listed
 from .links import PAGE_SIZE, Address
 from .pagination import Pagination, SizeLink, pagination, size_links
 from .search import Search
+from .snippets import snippets_of
+
+# The tag of a message about a video that can be brought back, before its key.
+UNDO = "undo:"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What is said once, above the list; `undo` is the key of the video that can be brought back, or empty."""
+
+    text: str
+    undo: str
+
+
+def undo_tag(video_id: str) -> str:
+    """The tag of a message that a video was deleted: it is shown with a button that undoes this."""
+    return f"{UNDO}{video_id}"
+
+
+def notices_of(request: HttpRequest) -> tuple[Notice, ...]:
+    """The messages that wait for this person, who has seen them now."""
+    return tuple(
+        Notice(str(message), tag.removeprefix(UNDO) if (tag := message.extra_tags or "").startswith(UNDO) else "")
+        for message in get_messages(request)
+    )
 
 
 @dataclass(frozen=True)
@@ -51,9 +79,10 @@ def dashboard_of(search: Search, address: Address) -> Dashboard:
     counted = facets(search)
     pairs = selected_pairs(search, counted["category"])
     in_sight, more = sorts(search)
+    keys = search.keys()
     return Dashboard(
-        cards=cards(listed(search.keys()), address),
-        facets=facet_list(search, address, counted, pairs),
+        cards=cards(listed(keys), address, search.q, snippets_of(keys, search.q)),
+        facets=facet_list(search, address, counted, pairs, uncategorised_count(search)),
         active_filters=active_filters(search, address, pairs),
         sorts=in_sight,
         more_sorts=more,

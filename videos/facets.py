@@ -14,7 +14,7 @@ from .search import Search
 OWN_FILTERS = {
     "source": ("sources",),
     "language": ("languages",),
-    "category": ("categories", "subcategories", "parent_categories"),
+    "category": ("categories", "subcategories", "parent_categories", "uncategorised"),
     "content_type": ("content_types",),
     "complexity_level": ("complexity_levels",),
     "channel": ("channels",),
@@ -45,6 +45,9 @@ COUNT_CATEGORIES = """
     UNION ALL
     SELECT 'subcategory', '', category_id, subcategory_id, count(*) FROM matched
     JOIN videos_categorization USING (video_id) WHERE subcategory_id IS NOT NULL GROUP BY 3, 4
+    UNION ALL
+    SELECT 'uncategorised', '', NULL, NULL, count(*) FROM matched
+    WHERE NOT EXISTS (SELECT FROM videos_categorization AS row WHERE row.video_id = matched.video_id)
 """
 WITH_NAMES = (
     "SELECT counted.facet, counted.value, category.name, subcategory.name, counted.count FROM",
@@ -73,12 +76,25 @@ def facets(search: Search) -> dict[str, tuple[FacetValue, ...]]:
     Each facet counts under all the *other* filters of the search. One query answers for all facets
     that no filter is set for; each facet with a filter takes one more.
     """
+    return arranged(search)[0]
+
+
+def uncategorised_count(search: Search) -> int:
+    """How many videos are in no category, under all the filters but the category facet's own."""
+    if not search.filters:
+        # The kept counts do not know it.
+        return search.changed(uncategorised=True).count()
+    return arranged(search)[1]
+
+
+def arranged(search: Search) -> tuple[dict[str, tuple[FacetValue, ...]], int]:
+    """The facets, and what is in no category as far as a filter is set; remembered."""
     return search.at_this_revision(count_facets, search.without_view())
 
 
-def count_facets(search: Search) -> dict[str, tuple[FacetValue, ...]]:
+def count_facets(search: Search) -> tuple[dict[str, tuple[FacetValue, ...]], int]:
     if not search.filters:
-        return arrange(counted(KEPT, ()))
+        return arrange(counted(KEPT, ())), 0
     groups = defaultdict(list)
     for facet, own in OWN_FILTERS.items():
         groups[frozenset(own) & frozenset(search.filters)].append(facet)
@@ -93,7 +109,7 @@ def count_facets(search: Search) -> dict[str, tuple[FacetValue, ...]]:
         if "category" in names:
             parts.append(COUNT_CATEGORIES)
         rows += counted(f"WITH matched AS MATERIALIZED ({sql}) {' UNION ALL '.join(parts)}", params)
-    return arrange(rows)
+    return arrange(rows), sum(count for facet, *_, count in rows if facet == "uncategorised")
 
 
 def columns_of(names: Iterable[str]) -> set[str]:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from .facets import FacetValue
 from .languages import language_of
-from .links import CATEGORY, FIND, FINDABLE, UNDER, Address
+from .links import CATEGORY, FIND, FINDABLE, UNCATEGORISED, UNDER, Address
 from .models import match_key
 from .search import Search, canonical
 
 # The most values that a facet lists; the page must stay light with thousands of channels.
 LISTED = 50
 
+UNCATEGORISED_LABEL = "Uncategorised"
 AUDIO_LABELS = {True: "With audio", False: "Without audio"}
 SOURCES = {
     "youtube": "YouTube",
@@ -116,17 +117,32 @@ def label_of(name: str, value: str) -> str:
 
 
 def facet_list(
-    search: Search, address: Address, counted: Mapping[str, tuple[FacetValue, ...]], pairs: Iterable["SelectedPair"]
+    search: Search,
+    address: Address,
+    counted: Mapping[str, tuple[FacetValue, ...]],
+    pairs: Iterable["SelectedPair"],
+    uncategorised: int,
 ) -> tuple[Facet, ...]:
-    """The facets of the form; those without any value are left out."""
-    built = (facet_of(kind, search, address, counted[kind.counted_as], tuple(pairs)) for kind in KINDS)
+    """The facets of the form; those without any value are left out. `uncategorised` are in no category."""
+    pairs = tuple(pairs)
+    built = (
+        facet_of(
+            kind, search, address, counted[kind.counted_as], pairs, uncategorised if kind.name == "category" else 0
+        )
+        for kind in KINDS
+    )
     return tuple(facet for facet in built if facet.rows or facet.find)
 
 
 def facet_of(
-    kind: Kind, search: Search, address: Address, values: tuple[FacetValue, ...], pairs: tuple["SelectedPair", ...]
+    kind: Kind,
+    search: Search,
+    address: Address,
+    values: tuple[FacetValue, ...],
+    pairs: tuple["SelectedPair", ...],
+    uncategorised: int,
 ) -> Facet:
-    """One facet with its values in the order given, the ticked ones always in sight."""
+    """One facet with its values in the order given, the ticked ones always in sight, and what has none of them."""
     parameters = CATEGORY if kind.name == "category" else (kind.name,)
     find = address.get(f"{FIND}{kind.name}")
     findable = kind.name in FINDABLE and (len(values) > LISTED or bool(find))
@@ -148,6 +164,12 @@ def facet_of(
         shown += 1
     in_sight = [row for index, row in enumerate(rows) if index < shown or row.checked or row.open]
     more = [row for index, row in enumerate(rows) if index >= shown and not row.checked and not row.open]
+    every: dict[str, list[str]] = {kind.name: [row.value for row in rows]}
+    if kind.name == "category":
+        for row in uncategorised_rows(search, uncategorised, find):
+            rows.append(row)
+            in_sight.append(row)
+            every[UNCATEGORISED] = [row.value]
     tickable = kind.name != "has_audio" and not findable and len(rows) > 1 and not all(row.checked for row in rows)
     return Facet(
         name=kind.name,
@@ -158,11 +180,7 @@ def facet_of(
         unlisted=f"{found - len(listed):,}" if found > len(listed) else "",
         find_name=f"{FIND}{kind.name}" if findable else "",
         find=find,
-        all_url=(
-            address.having({**dict.fromkeys(parameters, ()), kind.name: [row.value for row in rows]}).url
-            if tickable
-            else ""
-        ),
+        all_url=(address.having({**dict.fromkeys(parameters, ()), **every}).url if tickable else ""),
         clear_url=(
             address.having(dict.fromkeys(parameters, ())).url
             if any(name in address.values for name in parameters)
@@ -188,6 +206,12 @@ def narrowed(
         return values, len(values)
     rest = (value for value in values[LISTED:] if match_key(value.value) in selected) if selected else ()
     return (*values[:LISTED], *rest), len(values)
+
+
+def uncategorised_rows(search: Search, count: int, find: str) -> Iterator[Row]:
+    """The row of what is in no category, if there is any or it is ticked."""
+    if search.uncategorised or (count and find.casefold() in UNCATEGORISED_LABEL.casefold()):
+        yield Row(UNCATEGORISED, "true", UNCATEGORISED_LABEL, f"{count:,}", search.uncategorised)
 
 
 def audio_rows(search: Search, values: Iterable[FacetValue]) -> Iterator[Row]:
@@ -271,6 +295,8 @@ def each_active_filter(search: Search, address: Address, pairs: tuple[SelectedPa
             for pair in pairs:
                 label = f"{pair.category} › {pair.subcategory}" if pair.category else pair.subcategory
                 yield ActiveFilter("Subcategory", label, without_pair(address, pair, pairs).url)
+            if search.uncategorised:
+                yield ActiveFilter(kind.singular, UNCATEGORISED_LABEL, address.having({UNCATEGORISED: ()}).url)
     for topic in search.topics:
         yield ActiveFilter("Topic", topic, address.without("topics", topic).url)
     if search.has_audio is not None:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from django.http import QueryDict
 from django.urls import reverse
-from django.utils.http import RFC3986_SUBDELIMS
+from django.utils.http import RFC3986_SUBDELIMS, url_has_allowed_host_and_scheme
 
 from .models import match_key
 from .search import FALSE, MAXIMUM_PAGE, MAXIMUM_SIZE, ORDERINGS, TRUE, canonical
@@ -22,9 +22,12 @@ UNDER = "under:"
 ONLY = "only:"
 
 # Parameters in the order of an address. Those of a category stand together: they are one facet.
-CATEGORY = ("category", "subcategory", "parentCategory")
-LISTS = (*CATEGORY, "channel", "content_type", "complexity", "language", "source", "topics")
-FILTERS = ("q", *LISTS, "has_audio", "date_from", "date_to")
+CATEGORY_LISTS = ("category", "subcategory", "parentCategory")
+UNCATEGORISED = "uncategorised"
+CATEGORY = (*CATEGORY_LISTS, UNCATEGORISED)
+OTHER_LISTS = ("channel", "content_type", "complexity", "language", "source", "topics")
+LISTS = (*CATEGORY_LISTS, *OTHER_LISTS)
+FILTERS = ("q", *CATEGORY, *OTHER_LISTS, "has_audio", "date_from", "date_to")
 # A facet with very many values lists those whose name has this in it.
 FIND = "find_"
 FINDABLE = ("category", "channel", "content_type", "complexity", "language", "source")
@@ -152,6 +155,11 @@ def flag(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(chosen) if len(chosen) == 1 else ()
 
 
+def yes(values: Iterable[str]) -> tuple[str, ...]:
+    """`true`, or no choice."""
+    return ("true",) if flag(values) == ("true",) else ()
+
+
 def sort(values: Iterable[str]) -> tuple[str, ...]:
     chosen = line(values)
     return chosen if not chosen or canonical(chosen[0]) in ORDERINGS else ("video_newest",)
@@ -172,6 +180,7 @@ def number(values: Iterable[str], default: int, maximum: int) -> tuple[str, ...]
 
 CLEANERS = {
     "q": line,
+    UNCATEGORISED: yes,
     "has_audio": flag,
     "date_from": line,
     "date_to": line,
@@ -183,6 +192,11 @@ CLEANERS = {
 }
 
 
+def local_path(text: str) -> str:
+    """The text if it is a path of this site, to go back to; else nothing. `//elsewhere` is none."""
+    return text if text.startswith("/") and url_has_allowed_host_and_scheme(text, None) else ""
+
+
 @cache
 def root() -> str:
     """The path of the dashboard: a page has a hundred links to it."""
@@ -190,5 +204,20 @@ def root() -> str:
 
 
 def report_url(video_id: str) -> str:
-    """The address of a video's report. Django's `reverse` refuses ids that hold a line break; a list must not."""
-    return f"{root()}videos/{quote(video_id, safe=RFC3986_SUBDELIMS + '/~:@')}/"
+    """The address of a video's report."""
+    return page_url("videos", video_id)
+
+
+def delete_url(video_id: str) -> str:
+    """The address of the page that asks whether a video is to be deleted."""
+    return page_url("delete", video_id)
+
+
+def audio_url(video_id: str) -> str:
+    """The address of a video's newest sound (contract/api.md)."""
+    return f"{root()}exports/by_video/{quote(video_id, safe=RFC3986_SUBDELIMS + '/~:@')}"
+
+
+def page_url(kind: str, video_id: str) -> str:
+    """The address of a page about a video. Django's `reverse` refuses ids with a line break; a list must not."""
+    return f"{root()}{kind}/{quote(video_id, safe=RFC3986_SUBDELIMS + '/~:@')}/"

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from django.db import models
 from django.utils.formats import date_format
+from django.utils.html import strip_tags
 
 from .cards import Chip, chips, duration, is_watched, reading_time, split, thumbnail, tint, web_address
 from .filters import SOURCES
 from .languages import Language, language_of
-from .links import Address
+from .links import Address, audio_url, delete_url, report_url
 from .models import Video, match_key
 
 # The sources that people know by a name; others are named by their host.
@@ -29,17 +30,18 @@ class Fact:
     moment: datetime | None = None
     chips: tuple[Chip, ...] = ()
     chip_class: str = ""
-    anchor: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
     """One variant of the summary: safe HTML, made when the summary was written."""
 
+    variant: str
     anchor: str
     title: str
     language: Language | None
     revision: int
+    reading_time: str
     html: str
 
 
@@ -47,7 +49,12 @@ class Section:
 class Report:
     """A video's page. Empty text: not known, so not shown."""
 
+    video_id: str
     title: str
+    url: str
+    delete_url: str
+    audio_url: str
+    audio_time: str
     canonical: str
     thumbnail: str
     tint: int
@@ -66,7 +73,12 @@ def report_of(video: Video, summaries: Iterable[models.Model], canonical: str) -
     source = source_name(video)
     verb = "Watch" if is_watched(video) else "Open"
     return Report(
+        video_id=video.video_id,
         title=video.display_title,
+        url=report_url(video.video_id),
+        delete_url=delete_url(video.video_id),
+        audio_url=audio_url(video.video_id) if video.has_audio else "",
+        audio_time=duration(video.audio_duration_seconds),
         canonical=canonical,
         thumbnail=thumbnail(video.thumbnail_url),
         tint=tint(video.video_id),
@@ -77,6 +89,26 @@ def report_of(video: Video, summaries: Iterable[models.Model], canonical: str) -
         original_label=source if video.source == "youtube" else f"{verb} at {source}",
         original_hint=f"{verb} at {source}",
         watched=is_watched(video),
+    )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read of a video inside of a list."""
+
+    video_id: str
+    title: str
+    url: str
+    sections: tuple[Section, ...]
+
+
+def reading_of(video: Video, summaries: Iterable[models.Model]) -> Reading:
+    """A video's summaries, best first, for a list. Their anchors are no others' on the page: one is open at a time."""
+    return Reading(
+        video_id=video.video_id,
+        title=video.display_title,
+        url=report_url(video.video_id),
+        sections=tuple(sections(video, summaries, "read-")),
     )
 
 
@@ -94,9 +126,9 @@ def facts(video: Video, address: Address) -> Iterator[Fact]:
     if video.duration_seconds:
         yield Fact("film", "Video Duration", duration(video.duration_seconds))
     if video.has_audio and video.audio_duration_seconds:
-        yield Fact("audio", "Audio Duration", duration(video.audio_duration_seconds), anchor="audio")
+        yield Fact("audio", "Audio Duration", duration(video.audio_duration_seconds))
     elif video.has_audio:
-        yield Fact("audio", "Audio", "Available", anchor="audio")
+        yield Fact("audio", "Audio", "Available")
     if video.word_count:
         text = f"{video.word_count:,} words, {reading_time(video.word_count)} to read"
         yield Fact("text", "Word Count", text)
@@ -126,19 +158,21 @@ def topics(video: Video, address: Address) -> Iterator[Chip]:
             yield Chip(label, address.having({"topics": [match_key(topic)]}).url)
 
 
-def sections(video: Video, summaries: Iterable[models.Model]) -> Iterator[Section]:
+def sections(video: Video, summaries: Iterable[models.Model], prefix: str = "") -> Iterator[Section]:
     """The variants, best first, each with an anchor of its own."""
     taken: set[str] = set()
     for summary in summaries:
-        anchor = "variant-" + re.sub(r"[^\w]+", "-", summary.variant).strip("-")
+        anchor = f"{prefix}variant-" + re.sub(r"[^\w]+", "-", summary.variant).strip("-")
         while anchor in taken:
             anchor += "-"
         taken.add(anchor)
         code = summary.language.strip() or video.summary_language.strip()
         yield Section(
+            variant=summary.variant,
             anchor=anchor,
             title=summary.title,
             language=language_of(code) if code else None,
             revision=summary.revision,
+            reading_time=reading_time(len(strip_tags(summary.html).split())),
             html=summary.html,
         )

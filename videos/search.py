@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property, lru_cache, reduce
-from operator import or_
+from operator import and_, or_
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -84,11 +84,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Search:
-    """What was asked for. Lists are OR within, AND across; names are match keys (models.match_key)."""
+    """What was asked for. Lists are OR within, AND across; names are match keys (models.match_key).
+
+    `uncategorised` is one more choice beside the categories. With `joins_categories` the subcategories are choices
+    beside them too: on the dashboard, where both are ticked in one list, the narrower AND would be a dead end.
+    """
 
     categories: tuple[str, ...] = ()
     subcategories: tuple[str, ...] = ()
     parent_categories: tuple[str, ...] = ()
+    uncategorised: bool = False
     channels: tuple[str, ...] = ()
     content_types: tuple[str, ...] = ()
     complexity_levels: tuple[str, ...] = ()
@@ -102,10 +107,17 @@ class Search:
     sort: str = ""
     page: int = 1
     size: int = API_SIZE
+    joins_categories: bool = False
     echo: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def from_query(cls, query: QueryDict, default_size: int = API_SIZE, default_sort: str = DEFAULT_SORT) -> "Search":
+    def from_query(
+        cls,
+        query: QueryDict,
+        default_size: int = API_SIZE,
+        default_sort: str = DEFAULT_SORT,
+        joins_categories: bool = False,
+    ) -> "Search":
         """Read a query string. Raises InvalidSearch past 500 values of one parameter."""
         values: dict[str, Any] = {}
         echo: dict[str, Any] = {}
@@ -121,6 +133,8 @@ class Search:
         if not values.get("subcategories"):
             values.pop("parent_categories", None)
             echo.pop("parentCategory", None)
+        if query.get("uncategorised", "").strip().lower() in TRUE:
+            echo["uncategorised"] = values["uncategorised"] = True
 
         has_audio = query.get("has_audio", "").strip().lower()
         if has_audio in TRUE + FALSE:
@@ -140,7 +154,7 @@ class Search:
         elif sort and canonical(sort) not in ORDERINGS:
             sort = DEFAULT_SORT
         page, size = paging(query, default_size)
-        return cls(**values, sort=sort, page=page, size=size, echo=echo)
+        return cls(**values, sort=sort, page=page, size=size, joins_categories=joins_categories, echo=echo)
 
     def without(self, *names: str) -> "Search":
         """The same search with these filters taken off."""
@@ -188,12 +202,20 @@ class Search:
         if self.topics:
             any_topic = (Q(key_topics__contains=[topic]) for topic in storable(self.topics))
             videos = videos.filter(reduce(or_, any_topic, Q(pk__in=[])))
+        return videos.filter(self.in_categories())
+
+    def in_categories(self) -> Q:
+        """What the category facet lets through."""
+        named = []
         if self.categories:
-            videos = videos.filter(categorised(category__in=self.at_this_revision(category_ids, self.categories)))
+            named.append(Q(categorised(category__in=self.at_this_revision(category_ids, self.categories))))
         if self.subcategories:
             pairs = self.at_this_revision(subcategory_ids, (self.subcategories, self.parent_categories))
-            videos = videos.filter(categorised(subcategory__in=pairs))
-        return videos
+            named.append(Q(categorised(subcategory__in=pairs)))
+        choices = [reduce(or_ if self.joins_categories else and_, named)] if named else []
+        if self.uncategorised:
+            choices.append(Q(~categorised()))
+        return reduce(or_, choices, Q())
 
     def count(self) -> int:
         """How many videos match. Without a filter, or with one facet's, the kept counts know (FacetCount)."""
@@ -211,7 +233,8 @@ class Search:
         if not storable((self.q,)):
             return []
         text_hits = self.at_this_revision(matching_count, self.without_view().without(*EMPTY.keys() - {"q"}))
-        if text_hits <= FEW:
+        is_few = text_hits <= FEW
+        if is_few:
             found = self.at_this_revision(keys_found_in_text, self.q)
             matching = self.filtered().filter(pk__in=found)
         else:
@@ -219,10 +242,15 @@ class Search:
             matching = self.filtered().filter(strictly_in_title(self.q) | strictly_in_summary(self.q))
         if self.sort:
             return list(self.in_order(matching)[start:stop])
-        # Title hits first: two lists, one behind the other.
-        hits = self.at_this_revision(title_count, self.without_view())
-        in_title = title_has(self.q) if hits <= FEW else strictly_in_title(self.q)
-        keys = list(self.in_order(self.filtered().filter(in_title))[start : min(stop, hits)]) if start < hits else []
+        # Title hits first: two lists, one behind the other. Where the second begins must be known beyond page 1.
+        if is_few and not start:
+            keys = list(self.in_order(self.filtered().filter(title_has(self.q)))[:stop])
+            hits = len(keys)
+        else:
+            hits = self.at_this_revision(title_count, self.without_view())
+            in_title = title_has(self.q) if hits <= FEW else strictly_in_title(self.q)
+            titles = self.in_order(self.filtered().filter(in_title))
+            keys = list(titles[start : min(stop, hits)]) if start < hits else []
         if len(keys) == self.size:
             return keys
         rest = self.in_order(matching.exclude(strictly_in_title(self.q)))
@@ -275,6 +303,7 @@ def keys_found_in_text(q: str) -> tuple[str, ...]:
 
 
 EMPTY: dict[str, Any] = dict.fromkeys(dict.fromkeys(LISTS.values()), ()) | {
+    "uncategorised": False,
     "has_audio": None,
     "q": "",
     "published_from": None,

@@ -1,24 +1,32 @@
 """The pages: the dashboard, a video's report, and what is deleted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import wraps
+from types import MappingProxyType
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from .api import get_report
-from .dashboard import dashboard_of
+from .api import error, get_report
+from .cards import thumbnail, tint
+from .dashboard import dashboard_of, notices_of, undo_tag
+from .deleted import LONGEST_REASON
 from .items import with_pairs
 from .keys import UNSTORABLE
-from .links import DEFAULT_SORT, PAGE_SIZE, Address, report_url
+from .links import DEFAULT_SORT, PAGE_SIZE, Address, delete_url, local_path, report_url, root
 from .models import Video
-from .reports import report_of
+from .playlist import playlist_of
+from .reports import reading_of, report_of
 from .search import InvalidSearch, Search
 from .tombstones import Tombstones, address
 
@@ -26,23 +34,43 @@ from .tombstones import Tombstones, address
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The list with its filters. What the form sends is brought into the form of an address first."""
+    if not request.META.get("QUERY_STRING") and request.COOKIES.get("view") == "grid":
+        response = redirect(Address({"view": ("grid",)}).url)
+        patch_vary_headers(response, ["Cookie"])
+        return response
     address = Address.from_query(request.GET)
     if not address.says(request.GET):
         return redirect(address.url)
     try:
-        search = Search.from_query(request.GET, default_size=PAGE_SIZE, default_sort=DEFAULT_SORT)
+        search = search_of(request)
     except InvalidSearch as error:
         return render(request, "400.html", {"message": str(error)}, status=400)
+    if request.user.is_staff:
+        # What is remembered holds no token: scripts take it from the cookie.
+        get_token(request)
     shown = (search, address.url, request.user.is_staff)
+    if notices := notices_of(request):
+        response = HttpResponse(dashboard_html(shown, {"notices": notices, "csrf_token": get_token(request)}))
+        add_never_cache_headers(response)
+        return response
     return HttpResponse(search.at_this_revision(dashboard_html, shown))
 
 
-def dashboard_html(shown: tuple[Search, str, bool]) -> str:
-    """The dashboard of a search at a URL, for staff or not: nothing else of the request shows on it."""
+def search_of(request: HttpRequest) -> Search:
+    """What the dashboard's address asks for. Raises InvalidSearch."""
+    return Search.from_query(request.GET, default_size=PAGE_SIZE, default_sort=DEFAULT_SORT, joins_categories=True)
+
+
+def dashboard_html(shown: tuple[Search, str, bool], said: Mapping[str, object] = MappingProxyType({})) -> str:
+    """The dashboard of a search at a URL, for staff or not: nothing else of the request shows on it.
+
+    But what is `said` once, to one person: with it nothing is to be remembered.
+    """
     search, url, staff = shown
     address = Address.from_query(QueryDict(url.partition("?")[2]))
-    context = {"dashboard": dashboard_of(search, address), "user": {"is_staff": staff}}
-    return render_to_string("videos/dashboard.html", context)
+    login_url = f"{reverse('admin:login')}?{urlencode({'next': url})}"
+    context = {"dashboard": dashboard_of(search, address), "user": {"is_staff": staff}, "login_url": login_url}
+    return render_to_string("videos/dashboard.html", {**context, "url": url, **said})
 
 
 @require_safe
@@ -54,7 +82,31 @@ def report(request: HttpRequest, video_id: str) -> HttpResponse:
         raise Http404(f"no video is named {video_id!r}") from error
     canonical = request.build_absolute_uri(report_url(video.video_id))
     shown = report_of(video, video.summaries.best_first(), canonical)
+    if request.user.is_staff:
+        get_token(request)
     return render(request, "videos/report.html", {"report": shown})
+
+
+@require_safe
+def read(request: HttpRequest, video_id: str) -> HttpResponse:
+    """A video's summaries as a part of a page, to read inside of a list."""
+    try:
+        video = Video.objects.live().named(video_id)
+    except Video.DoesNotExist:
+        return render(request, "videos/_reader_missing.html", status=404)
+    return render(request, "videos/_reader.html", {"reading": reading_of(video, video.summaries.best_first())})
+
+
+@require_safe
+def playlist(request: HttpRequest) -> JsonResponse:
+    """What the player plays: `around` a video, or from the start of the list that the parameters find."""
+    try:
+        search = search_of(request)
+        return JsonResponse(asdict(playlist_of(search, request.GET.get("around", ""))))
+    except InvalidSearch as problem:
+        return error("bad_request", str(problem), 400)
+    except Video.DoesNotExist:
+        return error("not_found", "There is no video with this id.", 404)
 
 
 @require_safe
@@ -71,18 +123,59 @@ def old_report(request: HttpRequest, stem: str) -> HttpResponse:
 # What is deleted
 
 
-def staff_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def staff_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """A view for staff. Other people are sent to sign in; programs, which do not ask for HTML, are refused."""
 
     @wraps(view)
-    def checked(request: HttpRequest) -> HttpResponse:
+    def checked(request: HttpRequest, **named: str) -> HttpResponse:
         if request.user.is_active and request.user.is_staff:
-            return view(request)
+            return view(request, **named)
         if "text/html" in request.headers.get("Accept", ""):
-            return redirect_to_login(request.get_full_path() if request.method == "GET" else reverse("videos:deleted"))
+            # An address that takes forms only is none to come back to.
+            restores = request.path == reverse("videos:restore")
+            return redirect_to_login(reverse("videos:deleted") if restores else request.get_full_path())
         return JsonResponse({"error": "forbidden", "message": "This is not allowed."}, status=403)
 
     return checked
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_only
+def delete(request: HttpRequest, video_id: str) -> HttpResponse:
+    """Ask whether a video is to be deleted; delete it, and show the list that one came from."""
+    try:
+        video = Video.objects.named(video_id)
+    except Video.DoesNotExist as error:
+        raise Http404(f"no video is named {video_id!r}") from error
+    back = came_from(request)
+    if request.method != "POST" and video.deleted_at is None:
+        context = {
+            "video": video,
+            "thumbnail": thumbnail(video.thumbnail_url),
+            "tint": tint(video.pk),
+            "url": delete_url(video.pk),
+            "back": back,
+            "longest_reason": LONGEST_REASON,
+        }
+        return render(request, "videos/delete.html", context)
+    if request.method == "POST" and video.delete_by(request.user.get_username(), request.POST.get("reason", "")):
+        messages.success(request, f"“{video.display_title}” is deleted.", extra_tags=undo_tag(video.pk))
+    else:
+        messages.info(request, f"“{video.display_title}” was deleted before.", extra_tags=undo_tag(video.pk))
+    # Nothing is at the video's own addresses any more.
+    return redirect(back if back.partition("?")[0] == root() else root())
+
+
+def came_from(request: HttpRequest) -> str:
+    """The list or report that `next` names, or else that led here; the dashboard if neither does."""
+    named = request.POST.get("next") or request.GET.get("next")
+    if named is None:
+        origin, _, path = request.headers.get("Referer", "").partition(f"//{request.get_host()}/")
+        named = f"/{path}" if origin in ("http:", "https:") else ""
+    back = local_path(named)
+    path = back.partition("?")[0]
+    return back if path == root() or path.startswith(f"{root()}videos/") else root()
 
 
 @never_cache
@@ -111,5 +204,7 @@ def restore(request: HttpRequest) -> HttpResponse:
         )
     else:
         messages.success(request, f"“{video.display_title}” is back in the library.")
+    if back := local_path(request.POST.get("next", "")):
+        return redirect(back)
     page = request.POST.get("page", "")
     return redirect(address(request.POST.get("q", ""), int(page) if page.isdecimal() and len(page) < 9 else 1))

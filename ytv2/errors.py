@@ -8,7 +8,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-PROGRAM_PATHS = ("/api/", "/ingest/", "/health", "/exports/")
+PROGRAM_PATHS = ("/api/", "/ingest/", "/health", "/exports/", "/playlist/")
 
 MESSAGES = {
     400: ("bad_request", "The request could not be understood."),

@@ -2,15 +2,17 @@
 // was focused, scrolled to and opened in the form is so again on the page that comes. Below the width of the
 // sidebar the form is an overlay with a button, since a new page after each tick would close it.
 
-const PAUSE = 450;
-const MEMORY = "filters";
-const form = document.getElementById("filter-form");
-const sidebar = document.getElementById("filters");
+import { navigate } from "./navigation.js";
+
+const PAUSE = 300;
 const wide = matchMedia("(min-width: 64rem)");
 let timer;
-let leaving = false;
+let memory;
 
-function addressOf(submitter) {
+const formOf = () => document.getElementById("filter-form");
+const sidebarOf = () => document.getElementById("filters");
+
+function addressOf(form, submitter) {
   const data = new FormData(form, submitter);
   const query = new URLSearchParams([...data].filter(([, value]) => value.trim() !== "")).toString();
   const path = new URL(form.action).pathname;
@@ -19,26 +21,30 @@ function addressOf(submitter) {
 
 function go(submitter = null, typedInto = "") {
   clearTimeout(timer);
-  const address = addressOf(submitter);
+  const form = formOf();
+  if (!form) return;
+  const address = addressOf(form, submitter);
   if (address === location.pathname + location.search) return;
-  leaving = true;
   // Half a word is no place to go back to.
-  if (typedInto && new URLSearchParams(location.search).has(typedInto)) location.replace(address);
-  else location.assign(address);
+  navigate(address, { replace: typedInto !== "" && new URLSearchParams(location.search).has(typedInto) });
 }
 
-form.addEventListener("submit", (event) => {
+// Before htmx, which would send the empty fields too.
+document.addEventListener("submit", (event) => {
+  if (event.target !== formOf()) return;
   event.preventDefault();
+  event.stopPropagation();
   go(event.submitter);
-});
+}, true);
 
-form.addEventListener("change", ({ target }) => {
+document.addEventListener("change", ({ target }) => {
+  if (!formOf()?.contains(target)) return;
   if (target.type === "checkbox") untickOtherLevel(target);
   if (wide.matches && target.type !== "search") go();
 });
 
-form.addEventListener("input", ({ target }) => {
-  if (target.type === "search") goSoon(target);
+document.addEventListener("input", ({ target }) => {
+  if (target.type === "search" && formOf()?.contains(target)) goSoon(target);
 });
 
 function goSoon(box) {
@@ -58,46 +64,35 @@ function untickOtherLevel(box) {
 
 // From one page to the next: what was focused, typed since, scrolled to and opened
 
-addEventListener("pagehide", () => {
-  if (!leaving) return;
+document.addEventListener("page:leaving", () => {
+  const form = formOf();
+  // Of a report there is nothing to remember; the list that one comes back to is as it was.
+  if (!form) {
+    if (memory) memory.focus = memory.typed = null;
+    return;
+  }
   const focused = form.contains(document.activeElement) ? document.activeElement : null;
   const typing = focused?.type === "search";
-  const memory = {
-    at: Date.now(),
-    scroll: sidebar.scrollTop,
+  memory = {
+    scroll: sidebarOf().scrollTop,
     opened: [...form.querySelectorAll("details[open]")].map(nameOf),
     focus: focused && { name: focused.name, value: typing ? null : focused.value },
     typed: typing ? { text: focused.value, caret: focused.selectionStart } : null,
   };
-  try {
-    sessionStorage.setItem(MEMORY, JSON.stringify(memory));
-  } catch {
-    // Storage is forbidden: the form starts at its top.
-  }
 });
 
 function nameOf(details) {
   return details.dataset.name ?? details.closest(".parent").querySelector("input").value;
 }
 
-function recalled() {
-  try {
-    const memory = JSON.parse(sessionStorage.getItem(MEMORY));
-    sessionStorage.removeItem(MEMORY);
-    return memory && Date.now() - memory.at < 10_000 ? memory : null;
-  } catch {
-    return null;
-  }
-}
-
-const memory = recalled();
-if (memory) {
+document.addEventListener("page:shown", () => {
+  const form = formOf();
+  if (!form || !memory) return;
   for (const details of form.querySelectorAll("details")) {
     if (memory.opened.includes(nameOf(details))) details.open = true;
   }
-  sidebar.scrollTop = memory.scroll;
-}
-if (memory?.focus && wide.matches) {
+  sidebarOf().scrollTop = memory.scroll;
+  if (!memory.focus || !wide.matches) return;
   const { name, value } = memory.focus;
   const control = [...form.elements].find((each) => each.name === name && (value === null || each.value === value));
   control?.focus({ preventScroll: true });
@@ -107,26 +102,22 @@ if (memory?.focus && wide.matches) {
     control.setSelectionRange(memory.typed.caret, memory.typed.caret);
     if (isNew) goSoon(control);
   }
-}
+});
 
 // The overlay: nothing behind it takes part, and it ends where the sidebar begins.
 
 function setBehind(inert) {
-  for (const element of document.querySelectorAll("main, header.bar, .skip")) element.inert = inert;
+  for (const element of document.querySelectorAll("main, header.bar, .skip, #player")) element.inert = inert;
 }
 
 // Opened: once the focus is inside. Closed: before the browser gives the focus back to the button.
-sidebar.addEventListener("toggle", ({ newState }) => setBehind(newState === "open" && !wide.matches));
-sidebar.addEventListener("beforetoggle", ({ newState }) => {
-  if (newState === "closed") setBehind(false);
-});
+document.addEventListener("toggle", ({ target, newState }) => {
+  if (target === sidebarOf()) setBehind(newState === "open" && !wide.matches);
+}, true);
+document.addEventListener("beforetoggle", ({ target, newState }) => {
+  if (target === sidebarOf() && newState === "closed") setBehind(false);
+}, true);
+document.addEventListener("page:shown", () => setBehind(false));
 wide.addEventListener("change", () => {
-  if (sidebar.matches(":popover-open")) sidebar.hidePopover();
-});
-
-// A page from the browser's memory comes with boxes as they were when it was left.
-addEventListener("pageshow", ({ persisted }) => {
-  if (!persisted) return;
-  form.reset();
-  leaving = false;
+  if (sidebarOf()?.matches(":popover-open")) sidebarOf().hidePopover();
 });

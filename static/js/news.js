@@ -2,37 +2,37 @@
 // as nothing was written) instead of a stream: a stream would hold one of the server's threads for each open page.
 
 const EVERY = 30_000;
-const bar = document.getElementById("news");
-const address = `/api/reports?${query()}`;
 let known;
 let etag = "";
 let timer;
 
 // What the page lists, newest first, one item.
-function query() {
+function address() {
   const filters = new URLSearchParams(location.search);
   for (const name of ["page", "size", "sort", "view"]) filters.delete(name);
   filters.set("sort", "added_desc");
   filters.set("size", "1");
-  return filters;
+  return `/api/reports?${filters}`;
 }
 
 async function ask() {
   clearTimeout(timer);
-  if (document.hidden) return;
+  const bar = document.getElementById("news");
+  if (document.hidden || !bar) return;
   try {
-    const answer = await fetch(address, { cache: "no-store", headers: etag ? { "If-None-Match": etag } : {} });
-    if (answer.status === 200) {
+    const answer = await fetch(address(), { cache: "no-store", headers: etag ? { "If-None-Match": etag } : {} });
+    if (answer.status === 200 && bar.isConnected) {
       etag = answer.headers.get("ETag") ?? "";
-      tell(await answer.json());
+      tell(bar, await answer.json());
     }
   } catch {
     // Offline: the next request will tell.
   }
+  clearTimeout(timer);
   timer = setTimeout(ask, EVERY);
 }
 
-function tell({ reports, pagination }) {
+function tell(bar, { reports, pagination }) {
   const now = { newest: reports[0]?.video_id, count: pagination.total_count };
   known ??= now;
   if (now.newest === known.newest || now.newest === undefined) return;
@@ -42,4 +42,8 @@ function tell({ reports, pagination }) {
 }
 
 document.addEventListener("visibilitychange", ask);
-ask();
+document.addEventListener("page:shown", () => {
+  known = undefined;
+  etag = "";
+  ask();
+});

@@ -1,4 +1,4 @@
-// The theme in the settings menu: System, Light or Dark, kept in this browser.
+// What is kept in this browser: the theme of the settings menu (System, Light or Dark), and list or grid.
 
 const root = document.documentElement;
 
@@ -17,3 +17,11 @@ function choose(theme) {
     // Storage is forbidden: the choice holds for this page.
   }
 }
+
+// The server reads it for the dashboard's bare address; every other address says itself how it looks.
+document.addEventListener("click", ({ target }) => {
+  const link = target.closest(".switch a");
+  if (!link) return;
+  const view = new URL(link.href).searchParams.get("view") ?? "list";
+  document.cookie = `view=${view}; path=/; max-age=31536000; samesite=lax`;
+});

@@ -1,0 +1,13 @@
+// Everything that runs on the pages. Modules bind to the document: #page is replaced, they stay.
+
+import "./settings.js";
+import "./filters.js";
+import "./tabs.js";
+import "./reader.js";
+import "./cards.js";
+import "./player.js";
+import "./keys.js";
+import "./news.js";
+import { start } from "./navigation.js";
+
+start();
