@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SERVER := $(VENV)/.server
 
-.PHONY: help run test lint format bench bench-import lock clean
+.PHONY: help run test lint format bench bench-import bench-page lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ bench: $(INSTALLED) $(SERVER) ## measure speed on a made-up library: make bench 
 
 bench-import: $(INSTALLED) $(SERVER) ## measure import, verify and export beside a bare COPY: make bench-import [N=100000]
 	@$(BIN)/python -m tests.bench_import --videos "$(N)"
+
+bench-page: $(INSTALLED) $(SERVER) ## measure the dashboard in a slowed browser: make bench-page [N=10000]
+	@$(BIN)/python -m tests.bench_page --videos "$(N)"
 
 lock: $(INSTALLED) ## compile the requirements with hashes (needs uv: pip install uv)
 	@uv pip compile $(LOCK) pyproject.toml -o requirements.txt
