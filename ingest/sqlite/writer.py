@@ -128,7 +128,8 @@ class Writer:
         `digest` is that of its canonical bytes, if the caller knows it.
         """
         shape = self.shapes[table]
-        leading = (key,) if shape.has_rowid else ()
+        # Where columns hide every name of the rowid, the key is the row's place only.
+        leading = () if not shape.has_rowid else (key if shape.alias is None else row[shape.alias],)
         try:
             values = [value.decode() if type(value) is Text else value for value in map(row.__getitem__, shape.stored)]
             self.connection.execute(self.fast_inserts[table], (*leading, *values))
