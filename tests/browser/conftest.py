@@ -1,12 +1,15 @@
 """A browser for the tests of this folder: Debian's Chromium, driven by Playwright."""
 
+import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 # Playwright's synchronous interface runs an event loop in the thread of the test, where Django refuses the database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -20,6 +23,20 @@ PICTURE = bytes.fromhex(
 )
 
 OpenPage = Callable[..., Page]
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A test that fails leaves a screenshot of each of its pages (ignored by Git)."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for number, page in enumerate(item.funcargs.get("open_pages", ())):
+            SCREENSHOTS.mkdir(exist_ok=True)
+            name = re.sub(r"[^\w.-]+", "-", item.name)
+            with contextlib.suppress(PlaywrightError):
+                page.screenshot(path=SCREENSHOTS / f"{name}-{number}.png")
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,7 +66,13 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def open_page(browser: Browser, live_server, complaints: list[str]) -> Iterator[OpenPage]:
+def open_pages() -> list[Page]:
+    """The pages that the test has opened."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser: Browser, live_server, complaints: list[str], open_pages: list[Page]) -> Iterator[OpenPage]:
     """Open an address of the site in a fresh browser; nothing outside of it is loaded."""
     contexts = []
 
@@ -65,6 +88,7 @@ def open_page(browser: Browser, live_server, complaints: list[str]) -> Iterator[
         context.set_default_timeout(10_000)
         context.route("**/*", answer)
         page = context.new_page()
+        open_pages.append(page)
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
