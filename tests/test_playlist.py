@@ -106,7 +106,7 @@ class TestAnswers:
             "channel": "C",
             "thumbnail": "https://i.ytimg.com/a.jpg",
             "url": "/videos/reddit:a/b%20c/",
-            "audio": "/exports/by_video/reddit%3Aa%2Fb%20c",
+            "audio": "/exports/by_video/reddit:a/b%20c",
             "audio_duration_seconds": 139,
         }
         assert (answer["current"]["title"], answer["current"]["thumbnail"]) == ("Untitled", "")

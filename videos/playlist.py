@@ -6,12 +6,11 @@ ordered by: it costs the same anywhere in a list of any length, and a video that
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from django.db.models import Q, QuerySet, Value
 
 from .cards import thumbnail
-from .links import DEFAULT_SORT, report_url
+from .links import DEFAULT_SORT, audio_url, report_url
 from .models import Video
 from .search import (
     EMPTY,
@@ -82,7 +81,7 @@ def track(video: Video | None) -> Track | None:
         channel=video.channel_name.strip(),
         thumbnail=thumbnail(video.thumbnail_url),
         url=report_url(video.video_id),
-        audio=f"/exports/by_video/{quote(video.video_id, safe='')}",
+        audio=audio_url(video.video_id),
         audio_duration_seconds=video.audio_duration_seconds,
     )
 
