@@ -1,6 +1,7 @@
 """Static files as production serves them: collected, hashed and compressed."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urldefrag
 
@@ -15,13 +16,14 @@ NAMED = {
 }
 
 
-@pytest.fixture
-def collected(tmp_path: Path) -> Path:
-    """The folder that `collectstatic` fills in production."""
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that `collectstatic` fills in production; the settings are production's meanwhile."""
+    folder = tmp_path_factory.mktemp("static")
     storages = {"staticfiles": {"BACKEND": "ytv2.static.HashedFilesStorage"}}
-    with override_settings(STORAGES=storages, STATIC_ROOT=tmp_path, WHITENOISE_KEEP_ONLY_HASHED_FILES=True):
+    with override_settings(STORAGES=storages, STATIC_ROOT=folder, WHITENOISE_KEEP_ONLY_HASHED_FILES=True):
         call_command("collectstatic", interactive=False, verbosity=0)
-        yield tmp_path
+        yield folder
 
 
 def test_every_file_that_a_file_names_is_there_under_the_name_of_its_content(collected: Path):
