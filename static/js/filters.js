@@ -88,10 +88,11 @@ function nameOf(details) {
 document.addEventListener("page:shown", () => {
   const form = formOf();
   if (!form || !memory) return;
-  for (const details of form.querySelectorAll("details")) {
+  // There are hundreds of these, and looking costs time: only where something was opened.
+  for (const details of memory.opened.length ? form.querySelectorAll("details:not([open])") : []) {
     if (memory.opened.includes(nameOf(details))) details.open = true;
   }
-  sidebarOf().scrollTop = memory.scroll;
+  if (memory.scroll) sidebarOf().scrollTop = memory.scroll;
   if (!memory.focus || !wide.matches) return;
   const { name, value } = memory.focus;
   const control = [...form.elements].find((each) => each.name === name && (value === null || each.value === value));
