@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
@@ -33,8 +33,6 @@ from django.utils.cache import get_conditional_response
 from django.utils.datastructures import MultiValueDict
 from django.utils.http import content_disposition_header, http_date
 from django.views.decorators.http import require_POST, require_safe
-
-from videos.keys import UNSTORABLE
 
 from .files import (
     AUDIO,
@@ -63,7 +61,6 @@ FORM_BYTES = 64 * 1024
 # The end of a whole body is within so many bytes of its last one.
 TAIL_BYTES = 1024
 STORAGE_RETRY_SECONDS = 60
-LONGEST_LOGGED_ID = 1000
 
 OUTCOMES = {
     FileAction.ADDED: IngestOutcome.UPDATED,
@@ -226,10 +223,7 @@ def received(request: HttpRequest, kind: Kind, part: str) -> StoredFile:
     """Store the file of a form, and log what became of it. Raises Refused."""
     sent_id = ""
     try:
-        try:
-            form, files = request.POST, request.FILES
-        except (MultiPartParserError, SuspiciousOperation) as error:
-            raise Malformed("The body is no form with a file (multipart/form-data).") from error
+        form, files = form_of(request)
         sent_id = form.get("video_id") or form.get("content_id") or ""
         if part not in files:
             raise NoFile(f"The request has no file. Send it as {part} in a form (multipart/form-data).")
@@ -241,10 +235,21 @@ def received(request: HttpRequest, kind: Kind, part: str) -> StoredFile:
     return stored
 
 
+def form_of(request: HttpRequest) -> tuple[QueryDict, MultiValueDict]:
+    """The fields and the files of a form. Raises Malformed."""
+    try:
+        return request.POST, request.FILES
+    except UnreadablePostError as error:
+        raise Malformed("The connection ended before the body did.") from error
+    # UnicodeError: a charset that Python knows by name and cannot decode with.
+    except (MultiPartParserError, SuspiciousOperation, BadRequest, UnicodeError) as error:
+        raise Malformed("The body is no form with a file (multipart/form-data).") from error
+
+
 def log(request: HttpRequest, outcome: IngestOutcome, status: int, video_id: str, message: str) -> None:
     write_entry(
         request.path, outcome, status, token_name=request.caller.name, message=message,
-        video_id="" if UNSTORABLE.search(video_id) else video_id[:LONGEST_LOGGED_ID],
+        video_id=video_id,
     )  # fmt: skip
 
 

@@ -5,8 +5,12 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from videos.keys import UNSTORABLE
+
 from .models import IngestLogEntry, IngestOutcome
 
+# The longest text that an index takes, in any script (2,704 bytes); an address or an id can be longer.
+LONGEST = 600
 # Old bodies are emptied when an entry's number is a multiple of this.
 PRUNE_EVERY = 500
 
@@ -22,14 +26,17 @@ def write_entry(
     changes: dict | None = None,
     body: bytes = b"",
 ) -> IngestLogEntry:
-    """Write one entry. The body is kept for INGEST_LOG_BODY_DAYS; one that is quarantined stays."""
+    """Write one entry. The body is kept for INGEST_LOG_BODY_DAYS; one that is quarantined stays.
+
+    Texts come from clients: what PostgreSQL cannot store in one is shown as �, and what is too long is cut.
+    """
     entry = IngestLogEntry.objects.create(
-        route=route,
+        route=storable(route)[:LONGEST],
         outcome=outcome,
         status=status,
         token_name=token_name,
-        video_id=video_id,
-        message=message,
+        video_id=storable(video_id)[:LONGEST],
+        message=storable(message),
         changes=changes or {},
         body=body or None,
         body_bytes=len(body),
@@ -37,6 +44,10 @@ def write_entry(
     if entry.pk % PRUNE_EVERY == 0:
         forget_old_bodies()
     return entry
+
+
+def storable(text: str) -> str:
+    return UNSTORABLE.sub("\ufffd", text)
 
 
 def forget_old_bodies() -> int:

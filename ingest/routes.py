@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
-from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -19,7 +19,7 @@ from videos.models import Video
 from videos.upsert import Action
 
 from .body import loads
-from .file_routes import uploads
+from .file_routes import form_of, uploads
 from .files import store_audio_upload
 from .log import write_entry
 from .merge import Merged, merge
@@ -41,11 +41,13 @@ class RefusedBody(Refused):
 
 
 def body_of(request: HttpRequest) -> bytes:
-    """The request's body. Raises RefusedBody for one that is too large."""
+    """The request's body. Raises RefusedBody for one that is too large, or that ends too early."""
     try:
         return request.body
     except RequestDataTooBig as error:
         raise RefusedBody(413, "too_large", "The body is larger than this server takes.") from error
+    except UnreadablePostError as error:
+        raise RefusedBody(400, "incomplete_body", "The connection ended before the body did.") from error
 
 
 def object_of(body: bytes) -> dict[str, Any]:
@@ -224,7 +226,8 @@ def delete(request: HttpRequest, content_id: str = "") -> JsonResponse:
 @answering
 def upload_report(request: HttpRequest) -> JsonResponse:
     """`POST /api/upload-report`: a report as a file, and a file of sound with it, if there is one."""
-    file = request.FILES.get("report")
+    _, files = form_of(request)
+    file = files.get("report")
     if file is None:
         raise RefusedBody(400, "no_report", "The request has no file called report.")
     if file.size > LARGEST_UPLOAD_REPORT_BYTES:
@@ -240,7 +243,7 @@ def upload_report(request: HttpRequest) -> JsonResponse:
         "video_id": written.video_id,
         **written.reason(),
     }
-    if sound := request.FILES.get("audio"):
+    if sound := files.get("audio"):
         answer["audio"] = store_audio_upload(sound, written.video_id, request.caller.name)
     return JsonResponse(answer)
 
