@@ -241,8 +241,8 @@ def form_of(request: HttpRequest) -> tuple[QueryDict, MultiValueDict]:
         return request.POST, request.FILES
     except UnreadablePostError as error:
         raise Malformed("The connection ended before the body did.") from error
-    # UnicodeError: a charset that Python knows by name and cannot decode with.
-    except (MultiPartParserError, SuspiciousOperation, BadRequest, UnicodeError) as error:
+    # UnicodeError, LookupError: a charset that Python knows by name and cannot decode text with.
+    except (MultiPartParserError, SuspiciousOperation, BadRequest, UnicodeError, LookupError) as error:
         raise Malformed("The body is no form with a file (multipart/form-data).") from error
 
 

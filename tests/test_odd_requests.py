@@ -46,6 +46,7 @@ def test_a_form_with_an_odd_id_is_refused_or_kept_aside(headers, address, sent_i
         "multipart/form-data; boundary=é",
         "multipart/form-data; boundary=b; charset=undefined",
         "multipart/form-data; boundary=b; charset=idna",
+        "multipart/form-data; boundary=b; charset=hex",
         "application/x-www-form-urlencoded; charset=undefined",
     ],
 )
