@@ -22,7 +22,9 @@ SHIFTS = """() => {
   window.shifts = [];
   new PerformanceObserver((list) => {
     for (const { value, hadRecentInput, sources } of list.getEntries()) {
-      window.shifts.push(`${value} ${hadRecentInput} ${sources.map(({ node }) => node?.className ?? node)}`);
+      const moved = sources.map(({ node, previousRect, currentRect }) =>
+        [node?.outerHTML ?? node?.data ?? node, JSON.stringify(previousRect), JSON.stringify(currentRect)].join(" "));
+      window.shifts.push(`${value} ${hadRecentInput} ${moved}`);
     }
   }).observe({ type: "layout-shift" });
 }"""
@@ -416,6 +418,21 @@ def test_the_card_that_plays_shows_it_and_its_strip_seeks(open_page: OpenPage, l
     listen(page, 14)
     expect(card(page, 15)).not_to_have_class(re.compile("playing"))
     assert link.inner_text() == text
+    assert page.evaluate("window.shifts") == []
+
+
+def test_the_strip_under_the_mouse_grows_without_moving_anything(open_page: OpenPage, library):
+    # Without the transition it grows in one frame.
+    page = open_page(viewport=WIDE, reduced_motion="reduce")
+    listen(page, 15)
+    strip = card(page, 15).locator(".strip")
+    page.mouse.move(0, 0)
+    height = page.evaluate("() => getComputedStyle(document.querySelector('.strip'), '::before').transform")
+    page.evaluate(SHIFTS)
+    strip.hover()
+    assert page.evaluate("() => getComputedStyle(document.querySelector('.strip'), '::before').transform") != height
+    # Shifts are told after a frame.
+    page.wait_for_timeout(300)
     assert page.evaluate("window.shifts") == []
 
 
