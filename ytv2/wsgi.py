@@ -25,9 +25,10 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 def decodes(charset: str) -> bool:
-    """Whether text can be decoded with it."""
+    """Whether text can be decoded with it, and odd bytes be replaced, as Django does with addresses and forms."""
     try:
         b"text".decode(charset)
+        bytes(range(256)).decode(charset, "replace")
     except (LookupError, ValueError):
         return False
     return True
