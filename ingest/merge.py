@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Greatest, Now
 
 from summaries.models import Summary, SummaryText
+from videos.deciding import share_names
 from videos.models import Categorization, Pair, Proposal, Video, VideoEvent
 from videos.upsert import COLUMNS, Action, UpsertResult, VideoRecord
 
@@ -62,6 +63,7 @@ def merge(arrival: Arrival, *, by: str) -> Merged:
 
 def merge_once(arrival: Arrival, by: str) -> Merged:
     with transaction.atomic(), pghistory.context(token=by):
+        share_names()
         record = replace(arrival.record, video_id=stored_key(arrival))
         key = record.video_id
         result = Video.objects.upsert([record], arriving=True)[key]
@@ -73,7 +75,8 @@ def merge_once(arrival: Arrival, by: str) -> Merged:
         pairs, proposal, pairs_written, after = [], None, 0, None
         if arrival.pairs:
             pairs, proposal = stored_pairs(key), proposed_pairs(key)
-            sent = completed(arrival.pairs, pairs)
+            named = Categorization.objects.with_present_names({key: arrival.pairs})[key]
+            sent = completed(named, pairs)
             pairs_written = Categorization.objects.merge({key: sent}, newest, by=by)
             after = proposed_pairs(key)
         summaries_added = Summary.objects.merge({key: arrival.texts}, newest).added
@@ -154,7 +157,7 @@ def completed(sent: Sequence[Pair], stored: Sequence[Sequence[str | None]]) -> l
 
 
 def proposed_pairs(key: str) -> list[list[str | None]] | None:
-    return Proposal.objects.filter(video=key).values_list("pairs", flat=True).first()
+    return Proposal.objects.waiting().filter(video=key).values_list("pairs", flat=True).first()
 
 
 def keep_metadata(key: str, texts: Sequence[SummaryText], result: UpsertResult) -> int:

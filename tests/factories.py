@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+
 from summaries.models import Summary, SummaryText
 from videos.models import Categorization, Origin, Pair, Video
 
@@ -40,7 +42,8 @@ def make_video(number: int = 1, **values: Any) -> Video:
 def categorise(video: Video, pairs: Iterable[tuple[str, str | None]], origin: Origin = Origin.CURATED) -> None:
     """Give a video its pairs of category and subcategory, by name, in order."""
     rows = [Pair(category, subcategory, origin) for category, subcategory in pairs]
-    Categorization.objects.merge({video.pk: rows}, newest={video.pk})
+    with transaction.atomic():
+        Categorization.objects.merge({video.pk: rows}, newest={video.pk})
 
 
 def summarise(video: Video, text: str, variant: str = "comprehensive") -> None:
@@ -66,5 +69,6 @@ def make_library(videos: int) -> None:
         ]
         for key, number in keys.items()
     }
-    Categorization.objects.merge(pairs, newest=keys.keys())
+    with transaction.atomic():
+        Categorization.objects.merge(pairs, newest=keys.keys())
     Summary.objects.merge(texts, newest=keys.keys())

@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
 from summaries.models import Summary, SummaryText
-from videos.models import Categorization, Category, Subcategory, Video
+from videos.models import Categorization, Category, Origin, Subcategory, Video
 
 from .factories import categorise, make_video, summarise
 
@@ -135,7 +135,7 @@ def test_a_revision_number_is_given_once_and_from_1():
 
 def test_a_subcategory_cannot_stand_under_a_foreign_category():
     video = make_video()
-    categorise(video, [("History", "Modern History"), ("Technology", None)])
+    categorise(video, [("History", "Modern History"), ("Technology", None)], Origin.AI)
     foreign = "UPDATE videos_categorization SET category_id = %s WHERE subcategory_id IS NOT NULL"
     technology = Category.objects.get(name="Technology")
     assert refused(foreign, technology.pk) == "videos_categorization_pair_real"
@@ -157,7 +157,7 @@ def test_a_pair_and_a_flat_name_are_given_once():
 
 def test_empty_names_are_refused():
     for sql in (
-        "INSERT INTO videos_category (name) VALUES ('')",
+        "INSERT INTO videos_category (name, position, is_new) VALUES ('', 0, false)",
         "UPDATE videos_video SET source = ''",
     ):
         make_video(video_id=sql[:20])

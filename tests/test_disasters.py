@@ -20,9 +20,10 @@ from ingest.sqlite.schema import Generation
 from ingest.sqlite.verifier import verify_snapshot
 from ingest.tokens import create_token
 from summaries.models import Summary
+from videos.curation import decide
 from videos.models import Categorization, Video
 
-from .factories import categorise, make_video
+from .factories import make_video
 from .sqlite.conftest import insert
 from .test_audio_files import mp3
 from .test_files import PNG_BYTES
@@ -138,8 +139,7 @@ def test_a_whole_database_overwrite_brings_no_deleted_video_back_and_loses_no_cu
     old = write_snapshot(tmp_path / "old.db", [content_row(key) for key in keys])
     command("import_sqlite", old)
     for key in keys[:6]:
-        Categorization.objects.filter(video=key).delete()
-        categorise(Video.objects.get(pk=key), [CURATED])
+        decide({key: [CURATED]}, "curator")
     for key in keys[4:8]:
         assert worker.client.delete(f"/api/delete/{key}").json()["idempotent"] is False
     before = library()
@@ -172,8 +172,7 @@ def test_a_deploy_does_not_reset_the_library(worker, tmp_path, settings, capsys)
     assert Video.objects.count() == 2
     worker.send(report(title="Sent since", video_id="New-vide_o1"))
     worker.client.delete(f"/api/delete/{OTHER}")
-    Categorization.objects.filter(video=KEY).delete()
-    categorise(Video.objects.get(pk=KEY), [CURATED])
+    decide({KEY: [CURATED]}, "curator")
     before = library()
 
     capsys.readouterr()
@@ -269,8 +268,7 @@ WRONG_KEYS: list[dict[str, Any]] = [
 def test_a_conversion_that_reads_the_wrong_keys_empties_no_categories(worker, wrong, is_curated):
     worker.send(report())
     if is_curated:
-        Categorization.objects.all().delete()
-        categorise(Video.objects.get(), [PAIR])
+        decide({Video.objects.get().pk: [PAIR]}, "curator")
     for path in ROUTES:
         worker.send(report(**wrong, processed_at=LATER), path)
         assert pairs() == [PAIR], path

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from videos.curation import mark_reviewed
+from videos.deciding import deciding
 from videos.models import Categorization, Category, FacetCount, Origin, Pair, Subcategory, Video
 
 from .factories import categorise, make_library, make_video
@@ -128,12 +130,13 @@ def test_writers_add_the_table_up_themselves():
 @pytest.mark.django_db
 def test_every_write_makes_a_new_revision_and_reading_makes_none():
     video = make_video()
-    categorise(video, [("A", "a")])
+    categorise(video, [("A", "a")], Origin.AI)
     writes = [
         lambda: Video.objects.filter(pk=video.pk).update(title="new"),
         lambda: Category.objects.update(name="B"),
         lambda: Subcategory.objects.update(name="b"),
         lambda: Categorization.objects.update(position=5),
+        lambda: mark_reviewed([video.pk], "curator"),
         lambda: Categorization.objects.all().delete(),
         lambda: video.summaries.create(variant="audio", revision=1, text="t", html="t"),
         lambda: video.summaries.update(html="u"),
@@ -171,7 +174,8 @@ def test_counts_are_exact_when_a_delete_and_a_categorisation_meet():
 
     def categorise_again(video_id: str) -> None:
         category, _ = Category.objects.get_or_create(name="Late")
-        Categorization.objects.create(video_id=video_id, position=9, category=category)
+        with deciding("curator"):
+            Categorization.objects.create(video_id=video_id, position=9, category=category)
 
     threads = [threading.Thread(target=run, args=[work]) for work in (delete, categorise_again)]
     for thread in threads:

@@ -276,9 +276,9 @@ def test_the_same_opinion_takes_a_waiting_proposal_away():
     video = make_video(video_id=KEY)
     categorise(video, [("Technology", "Web Development"), ("History", None)])
     send()
-    assert Proposal.objects.count() == 1
+    assert Proposal.objects.waiting().count() == 1
     merged = send(category=["History", "Technology"])
-    assert not Proposal.objects.exists()
+    assert not Proposal.objects.waiting().exists()
     assert (merged.action, merged.proposed) == (Action.UPDATED, False)
 
 

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from summaries.models import Summary
 from videos.cards import duration, reading_time, thumbnail, web_address
+from videos.deciding import deciding
 from videos.filters import KINDS, LISTED
 from videos.languages import language_of
 from videos.links import Address, report_url
@@ -35,7 +36,8 @@ def make_video(video_id: str, *pairs: tuple[str, str | None], **fields: object) 
         subcategory = None
         if subcategory_name:
             subcategory, _ = Subcategory.objects.get_or_create(category=category, name=subcategory_name)
-        Categorization.objects.create(video=video, position=position, category=category, subcategory=subcategory)
+        with deciding("curator"):
+            Categorization.objects.create(video=video, position=position, category=category, subcategory=subcategory)
     return video
 
 

@@ -17,7 +17,8 @@ from ingest.merge import merge
 from ingest.payloads import Arrival, read_content, read_report
 from ingest.purge import purge_deleted
 from ingest.sqlite.importer import import_snapshot
-from videos.models import Categorization, FacetCount, Origin, Pair, Video
+from videos.curation import decide
+from videos.models import Categorization, FacetCount, Video
 from videos.upsert import Action
 
 from .test_disasters import content_row, write_snapshot
@@ -127,8 +128,7 @@ class Library(RuleBasedStateMachine):
     @rule(data=st.data())
     def curate(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(self.live))
-        Categorization.objects.filter(video=key).delete()
-        Categorization.objects.merge({key: [Pair(*CURATED, Origin.CURATED)]}, newest={key})
+        decide({key: [CURATED]}, "curator")
         self.curated.add(key)
         self.pairs[key] = CURATED
 

@@ -10,7 +10,8 @@ from django.test import Client
 from ingest.models import IngestLogEntry, IngestOutcome
 from ingest.tokens import create_token
 from summaries.models import Summary
-from videos.models import Categorization, Origin, Pair, Proposal, Video
+from videos.curation import decide
+from videos.models import Categorization, Origin, Proposal, Video
 
 KEY = "AbC-dE_f123"
 HEADERS = ("X-INGEST-TOKEN", "X-Sync-Secret", "Authorization")
@@ -202,9 +203,7 @@ def test_old_data_that_comes_after_newer_fills_blanks_only(worker):
 
 def test_a_curated_category_outlives_the_worker_and_its_proposal_waits(worker):
     worker.report()
-    Categorization.objects.all().delete()
-    person = [Pair("History", "Modern History", Origin.CURATED)]
-    Categorization.objects.merge({KEY: person}, newest={KEY})
+    decide({KEY: [("History", "Modern History")]}, "curator")
     worker.report(title="New", processed_at="2030-01-01T00:00:00Z")
     assert Categorization.objects.get().subcategory.name == "Modern History"
     assert Proposal.objects.get().pairs == [["Technology", "Web Development"]]

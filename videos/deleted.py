@@ -19,6 +19,7 @@ from django.db.models import Case, F, Value, When
 from django.db.models.functions import Left
 from django.utils import timezone
 
+from .deciding import set_curator
 from .keys import UNSTORABLE
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def purge(
     last = ""
     while True:
         with pghistory.context(purged_by=named(by)), transaction.atomic():
+            # A purge erases what a person decided as well.
+            set_curator(named(by))
             waiting = videos.filter(deleted_at__lt=report.deleted_before, pk__gt=last).order_by("pk")
             batch = list(waiting.defer(*generated(videos.model)).select_for_update()[:PURGED_AT_ONCE])
             if not batch:

@@ -4,9 +4,10 @@
 is its own tombstone, and triggers refuse to bring it back or to remove it (triggers.py).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -20,8 +21,10 @@ from django.utils import timezone
 
 from . import triggers
 from .copy import copy_rows
+from .deciding import in_the_name_of
 from .deleted import PURGED, PurgeReport, delete, purge, restore
 from .keys import VideoKey
+from .known_categories import known_pairs
 from .upsert import UpsertResult, VideoRecord, upsert, upsert_from
 
 
@@ -109,6 +112,17 @@ def track(insert: bool = False, **options: object) -> Callable[[type[models.Mode
     return pghistory.track(*events, append_only=True, **options)
 
 
+@pghistory.track(
+    pghistory.UpdateEvent(
+        "title_or_delete",
+        row=pghistory.Old,
+        level=pgtrigger.Statement,
+        condition=pghistory.AnyChange("title", "deleted_at"),
+    ),
+    fields=["video_id", "title", "deleted_at", "deleted_by", "deleted_reason"],
+    model_name="TitleOrDeleteEvent",
+    append_only=True,
+)
 @track(exclude=["title_folded", "title_sort_key"])
 class Video(models.Model):
     """One watched thing: a YouTube video, a Reddit post, a web page. Empty text and 0 mean: not known."""
@@ -243,17 +257,50 @@ class Video(models.Model):
         return restore(self, by)
 
 
+class Curation(Video):
+    """A video whose categories a person looks at: the same rows, with permissions of their own."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "video to curate"
+        verbose_name_plural = "curation"
+
+
 class NamedQuerySet(models.QuerySet):
+    def present(self) -> "NamedQuerySet":
+        """Without the former names, which stand for others."""
+        return self.filter(merged_into__isnull=True)
+
+    def offered(self) -> "NamedQuerySet":
+        """What a person can choose, in the order of the taxonomy."""
+        return self.present().filter(retired_at__isnull=True)
+
     def get_by_natural_key(self, *key: str) -> models.Model:
         return self.get(**dict(zip(self.model.natural_key_fields, key, strict=True)))
 
 
+@track(insert=True)
 class Category(models.Model):
-    """A name that videos are sorted under. The list is open: unknown names are stored as they come."""
+    """A name that videos are sorted under. The list is open: unknown names are stored as they come.
+
+    A category that was renamed or merged leaves its name here, `merged_into` the one that it is now, and what comes
+    with the former name goes there. `merged_below` is the subcategory for those that came without one.
+    """
 
     natural_key_fields = ("name",)
 
     name = models.TextField(unique=True)
+    position = models.PositiveIntegerField(default=0, help_text="The order in lists to choose from; then by name.")
+    is_new = models.BooleanField(
+        "to be placed", default=False, help_text="A machine brought it, and nobody has said yes."
+    )
+    retired_at = models.DateTimeField(null=True, blank=True, help_text="Since then it is not offered any more.")
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="former_names"
+    )
+    merged_below = models.ForeignKey(
+        "Subcategory", on_delete=models.PROTECT, null=True, blank=True, related_name="former_categories"
+    )
 
     objects = NamedQuerySet.as_manager()
 
@@ -261,7 +308,12 @@ class Category(models.Model):
         ordering = ("name",)
         verbose_name_plural = "categories"
         indexes = (models.Index(MatchKey("name"), name="videos_category_match"),)
-        constraints = (models.CheckConstraint(condition=~Q(name=""), name="videos_category_name_not_empty"),)
+        constraints = (
+            models.CheckConstraint(condition=~Q(name=""), name="videos_category_name_not_empty"),
+            models.CheckConstraint(
+                condition=Q(merged_into__isnull=True) | ~Q(merged_into=F("pk")), name="videos_category_not_into_itself"
+            ),
+        )
         triggers = triggers.revision_triggers()
 
     def __str__(self) -> str:
@@ -271,13 +323,25 @@ class Category(models.Model):
         return (self.name,)
 
 
+@track(insert=True)
 class Subcategory(models.Model):
-    """A name below one category. The same name below another category is another subcategory."""
+    """A name below one category. The same name below another category is another subcategory.
+
+    `merged_into` as of a Category; it may be below another one.
+    """
 
     natural_key_fields = ("category__name", "name")
 
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="subcategories", db_index=False)
     name = models.TextField()
+    position = models.PositiveIntegerField(default=0, help_text="The order within the category; then by name.")
+    is_new = models.BooleanField(
+        "to be placed", default=False, help_text="A machine brought it, and nobody has said yes."
+    )
+    retired_at = models.DateTimeField(null=True, blank=True, help_text="Since then it is not offered any more.")
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="former_names"
+    )
 
     objects = NamedQuerySet.as_manager()
 
@@ -290,6 +354,10 @@ class Subcategory(models.Model):
             # What a categorisation's foreign key over both columns refers to.
             models.UniqueConstraint(fields=("id", "category"), name="videos_subcategory_with_category"),
             models.CheckConstraint(condition=~Q(name=""), name="videos_subcategory_name_not_empty"),
+            models.CheckConstraint(
+                condition=Q(merged_into__isnull=True) | ~Q(merged_into=F("pk")),
+                name="videos_subcategory_not_into_itself",
+            ),
         )
         triggers = triggers.revision_triggers()
 
@@ -325,37 +393,39 @@ class CategorizationQuerySet(models.QuerySet["Categorization"]):
         whose name `by` says. No categories never replace some; categories of data that is older than what is
         stored (not in `newest`) only fill a gap.
 
-        1. The caller has upserted the videos in this transaction, so their rows are locked, and no one
-           else's change of their categories can slip in between reading and writing.
+        1. The caller shares the names (deciding.py) and has upserted the videos in this transaction, so their rows
+           are locked, and no one else's change of their categories can slip in between reading and writing.
         2. Read what is stored. 3. Remove the rows of the videos that change. 4. Insert the new ones.
         """
-        stored: dict[str, list[tuple[str, str | None, str]]] = {video_id: [] for video_id in pairs_of}
-        for video_id, *row in (
-            self.filter(video__in=list(pairs_of))
-            .order_by("video", "position")
-            .values_list("video_id", "category__name", "subcategory__name", "origin")
-        ):
-            stored[video_id].append(tuple(row))
-
+        pairs_of = self.with_present_names(pairs_of)
+        stored = self.pairs_of(pairs_of)
+        curated = set(Review.objects.filter(video__in=list(pairs_of), is_curated=True).values_list("pk", flat=True))
         changed: dict[str, Sequence[Pair]] = {}
-        curated: dict[str, bool] = {}
+        sent: dict[str, Sequence[Pair]] = {}
         for video_id, pairs in pairs_of.items():
             before = stored[video_id]
-            if not pairs:
+            if not pairs or ((before or video_id in curated) and video_id not in newest):
                 continue
-            if any(origin == Origin.CURATED for *_, origin in before):
-                if video_id in newest:
-                    sent = {(pair.category, pair.subcategory) for pair in pairs}
-                    curated[video_id] = sent == {(category, subcategory) for category, subcategory, _ in before}
-                continue
-            if before and (video_id not in newest or before == [(p.category, p.subcategory, p.origin) for p in pairs]):
-                continue
-            changed[video_id] = pairs
-        self.propose({video_id: () if is_same else pairs_of[video_id] for video_id, is_same in curated.items()}, by)
+            if video_id in curated:
+                sent[video_id] = pairs
+            elif before != list(pairs):
+                changed[video_id] = pairs
+        Proposal.objects.receive(sent, stored, by)
         if not changed:
             return 0
-        categories, subcategories = self.named_categories({pair for pairs in changed.values() for pair in pairs})
         self.filter(video__in=[video_id for video_id in changed if stored[video_id]]).delete()
+        decided = {key: pairs for key, pairs in changed.items() if any(pair.origin == Origin.CURATED for pair in pairs)}
+        written = self.add({key: pairs for key, pairs in changed.items() if key not in decided})
+        if decided:
+            with in_the_name_of(by or "import_sqlite"):
+                written += self.add(decided)
+        return written
+
+    def add(self, pairs_of: Mapping[str, Sequence[Pair]]) -> int:
+        """Insert these pairs of videos that have none, by video_id; unknown names are added. The number of rows."""
+        if not pairs_of:
+            return 0
+        categories, subcategories = self.named_categories({pair for pairs in pairs_of.values() for pair in pairs})
         return copy_rows(
             "videos_categorization",
             {"video_id": "text", "position": "int4", "category_id": "int8", "subcategory_id": "int8", "origin": "text"},
@@ -367,33 +437,74 @@ class CategorizationQuerySet(models.QuerySet["Categorization"]):
                     subcategories[pair.category, pair.subcategory] if pair.subcategory else None,
                     str(pair.origin),
                 )
-                for video_id, pairs in changed.items()
+                for video_id, pairs in pairs_of.items()
                 for position, pair in enumerate(pairs)
             ),
         )
 
-    def propose(self, pairs_of: Mapping[str, Sequence[Pair]], by: str) -> None:
-        """Let these pairs wait for the curator, by video_id; none take a waiting proposal away."""
-        waiting = dict(Proposal.objects.filter(video__in=list(pairs_of)).values_list("video", "pairs"))
-        proposals = [
-            Proposal(video_id=video_id, pairs=listed, proposed_at=timezone.now(), proposed_by=by)
-            for video_id, pairs in pairs_of.items()
-            if (listed := [[pair.category, pair.subcategory] for pair in pairs]) != waiting.get(video_id, [])
-        ]
-        Proposal.objects.bulk_create(
-            [proposal for proposal in proposals if proposal.pairs],
-            update_conflicts=True,
-            unique_fields=["video"],
-            update_fields=["pairs", "proposed_at", "proposed_by"],
-        )
-        Proposal.objects.filter(video__in=[proposal.pk for proposal in proposals if not proposal.pairs]).delete()
+    def pairs_of(self, video_ids: Iterable[str]) -> dict[str, list[Pair]]:
+        """The pairs of each of these videos, in order."""
+        found: dict[str, list[Pair]] = {video_id: [] for video_id in video_ids}
+        for video_id, category, subcategory, origin in (
+            self.filter(video__in=list(found))
+            .order_by("video", "position")
+            .values_list("video_id", "category__name", "subcategory__name", "origin")
+        ):
+            found[video_id].append(Pair(category, subcategory, Origin(origin)))
+        return found
+
+    def with_present_names(self, pairs_of: Mapping[str, Sequence[Pair]]) -> dict[str, list[Pair]]:
+        """The pairs, with the names that replaced former ones (Category); pairs that became the same are one."""
+        subcategories = {
+            (category, name): target
+            for category, name, *target in Subcategory.objects.filter(merged_into__isnull=False).values_list(
+                "category__name", "name", "merged_into__category__name", "merged_into__name"
+            )
+        }
+        categories = {
+            name: target
+            for name, *target in Category.objects.filter(merged_into__isnull=False).values_list(
+                "name", "merged_into__name", "merged_below__name"
+            )
+        }
+
+        def present(pair: Pair) -> Pair:
+            names = (pair.category, pair.subcategory)
+            if target := subcategories.get(names):
+                names = tuple(target)
+            elif target := categories.get(pair.category):
+                names = (target[0], pair.subcategory or target[1])
+            return replace(pair, category=names[0], subcategory=names[1])
+
+        if not subcategories and not categories:
+            return {video_id: list(pairs) for video_id, pairs in pairs_of.items()}
+        named: dict[str, list[Pair]] = {}
+        for video_id, pairs in pairs_of.items():
+            once: dict[tuple[str, str | None], Pair] = {}
+            for pair in map(present, pairs):
+                once.setdefault((pair.category, pair.subcategory), pair)
+            named[video_id] = list(once.values())
+        return named
 
     def named_categories(self, pairs: AbstractSet[Pair]) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
-        """Primary keys of categories by name and of subcategories by both names; unknown names are added."""
+        """Primary keys of categories by name and of subcategories by both names.
+
+        Unknown names are added. If no person brought them, they are to be placed by one (`is_new`).
+        """
+        origins: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+        for pair in pairs:
+            for name in (None, pair.subcategory):
+                origins[pair.category, name].add(pair.origin)
+
+        def is_new(names: tuple[str, str | None]) -> bool:
+            return names not in known_pairs() and Origin.CURATED not in origins[names]
+
         names = {pair.category for pair in pairs}
         categories = dict(Category.objects.filter(name__in=names).values_list("name", "pk"))
         if missing := sorted(names - categories.keys()):
-            Category.objects.bulk_create([Category(name=name) for name in missing], ignore_conflicts=True)
+            Category.objects.bulk_create(
+                [Category(name=name, is_new=is_new((name, None))) for name in missing], ignore_conflicts=True
+            )
             categories = dict(Category.objects.filter(name__in=names).values_list("name", "pk"))
         wanted = {(pair.category, pair.subcategory) for pair in pairs if pair.subcategory}
         below = Subcategory.objects.filter(category__in=categories.values())
@@ -404,7 +515,10 @@ class CategorizationQuerySet(models.QuerySet["Categorization"]):
         subcategories = known()
         if missing_pairs := sorted(wanted - subcategories.keys()):
             Subcategory.objects.bulk_create(
-                [Subcategory(category_id=categories[category], name=name) for category, name in missing_pairs],
+                [
+                    Subcategory(category_id=categories[pair[0]], name=pair[1], is_new=is_new(pair))
+                    for pair in missing_pairs
+                ],
                 ignore_conflicts=True,
             )
             subcategories = known()
@@ -446,7 +560,7 @@ class Categorization(models.Model):
             ),
             models.CheckConstraint(condition=Q(origin__in=Origin.values), name="videos_categorization_origin_known"),
         )
-        triggers = triggers.categorization_count_triggers()
+        triggers = (*triggers.categorization_count_triggers(), *triggers.curation_triggers())
 
     def __str__(self) -> str:
         return str(self.subcategory or self.category)
@@ -501,13 +615,79 @@ class FacetCount(models.Model):
         return f"{self.facet} {self.value}: {self.count:+}"
 
 
+@track(insert=True)
+class Review(models.Model):
+    """A person has looked at the categories of a video; if `is_curated`, they are what that person decided.
+
+    What is curated no machine changes, and none at all can be curated as well. Written by a trigger with each
+    curated pair, and taken back by one when a machine changes what was only looked at (triggers.py).
+    """
+
+    video = models.OneToOneField(Video, on_delete=models.CASCADE, primary_key=True, related_name="review")
+    is_curated = models.BooleanField(default=False)
+    reviewed_by = models.TextField()
+    reviewed_at = models.DateTimeField()
+
+    class Meta:
+        indexes = (models.Index(fields=("reviewed_at",), name="videos_review_time"),)
+        triggers = (*triggers.review_triggers(), *triggers.revision_triggers())
+
+    def __str__(self) -> str:
+        return f"{self.video_id}: {'curated' if self.is_curated else 'reviewed'} by {self.reviewed_by}"
+
+
+class ProposalQuerySet(models.QuerySet["Proposal"]):
+    def waiting(self) -> "ProposalQuerySet":
+        """Those that a person has not answered."""
+        return self.filter(settled_at__isnull=True)
+
+    def receive(self, sent: Mapping[str, Sequence[Pair]], stored: Mapping[str, Sequence[Pair]], by: str) -> None:
+        """Note what a machine says of curated videos, by video_id. What differs from `stored` waits for the curator.
+
+        What it said before and a person has answered does not wait again.
+        """
+        now = timezone.now()
+        known = dict(self.filter(video__in=list(sent)).values_list("video", "pairs"))
+        proposals = []
+        for video_id, pairs in sent.items():
+            listed = [[pair.category, pair.subcategory] for pair in pairs]
+            is_same = {tuple(pair) for pair in listed} == {
+                (pair.category, pair.subcategory) for pair in stored[video_id]
+            }
+            is_by_machine = any(pair.origin == Origin.AI for pair in pairs)
+            # That a snapshot says the same again is no news.
+            if listed != known.get(video_id) and (is_by_machine or video_id in known or not is_same):
+                settled_at = now if is_same else None
+                proposals.append(
+                    Proposal(video_id=video_id, pairs=listed, proposed_at=now, proposed_by=by, settled_at=settled_at)
+                )
+        self.bulk_create(
+            proposals,
+            update_conflicts=True,
+            unique_fields=["video"],
+            update_fields=["pairs", "proposed_at", "proposed_by", "settled_at", "settled_by"],
+        )
+
+
+@track(insert=True)
 class Proposal(models.Model):
-    """What a machine would put a video under that a person has decided on: for the curator to see."""
+    """What a machine said last of a video that a person has decided on.
+
+    It waits until that person has seen it (`settled_at`), unless it says the same.
+    """
 
     video = models.OneToOneField(Video, on_delete=models.CASCADE, primary_key=True, related_name="proposal")
     pairs = models.JSONField(help_text="[[category, subcategory or null], …] in order.")
     proposed_at = models.DateTimeField()
     proposed_by = models.TextField(blank=True, default="")
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.TextField(blank=True, default="")
+
+    objects = ProposalQuerySet.as_manager()
+
+    class Meta:
+        indexes = (models.Index("video", name="videos_proposal_waiting", condition=Q(settled_at__isnull=True)),)
+        triggers = triggers.revision_triggers()
 
     def __str__(self) -> str:
         return f"{self.video_id}: {self.pairs}"

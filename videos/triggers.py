@@ -266,3 +266,103 @@ def revision_triggers() -> list[Trigger]:
         trigger("revision_update", pgtrigger.Update, new="new_rows"),
         trigger("revision_delete", pgtrigger.Delete, old="old_rows"),
     ]
+
+
+# What a person decided ----------------------------------------------------------------------------
+#
+# A transaction that may change it names who does: SET LOCAL ytv2.curator = 'name' (deciding.py).
+
+CURATOR = "coalesce(current_setting('ytv2.curator', true), '')"
+
+
+def curated_refusal(video: str) -> str:
+    return (
+        f"RAISE EXCEPTION 'the categories of video % are a person''s decision', {video}"
+        " USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'videos_categorization_curated';"
+    )
+
+
+def curation_triggers() -> list[Trigger]:
+    """What is curated changes in a person's name only, and what was only looked at is to be looked at again.
+
+    1. Nobody is named: refuse to touch a curated video's rows, or to make one curated; a machine's change of others
+       takes the note away that a person has looked at them.
+    2. Somebody is named: a curated row makes the video that person's decision, from now on.
+
+    After the statement, and for all its rows at once. They follow the triggers of the counts, which lock the videos.
+    """
+
+    def trigger(name: str, operation: pgtrigger.Operation, changed: str, note: str, **tables: str) -> Trigger:
+        return Trigger(
+            name=name,
+            level=pgtrigger.Statement,
+            when=pgtrigger.After,
+            operation=operation,
+            referencing=pgtrigger.Referencing(**tables),
+            declare=[("curated_video", "text")],
+            func=f"""
+                IF {CURATOR} <> '' THEN
+                    {note}
+                    RETURN NULL;
+                END IF;
+                SELECT changed.video_id INTO curated_video FROM ({changed}) AS changed
+                WHERE changed.origin = 'curated' OR EXISTS (
+                    SELECT FROM videos_review AS review WHERE review.video_id = changed.video_id AND review.is_curated
+                ) LIMIT 1;
+                IF FOUND AND {ALLOWED} <> 'forget' THEN
+                    {curated_refusal("curated_video")}
+                END IF;
+                DELETE FROM videos_review AS review USING ({changed}) AS changed
+                WHERE review.video_id = changed.video_id;
+                RETURN NULL;
+            """,
+        )
+
+    def note(decided: str) -> str:
+        return f"""
+            INSERT INTO videos_review (video_id, is_curated, reviewed_by, reviewed_at)
+            SELECT DISTINCT video_id, true, {CURATOR}, now() FROM ({decided}) AS decided
+            ON CONFLICT (video_id) DO UPDATE SET is_curated = true, reviewed_by = excluded.reviewed_by,
+                reviewed_at = excluded.reviewed_at;
+        """
+
+    inserted = "SELECT video_id FROM new_rows WHERE origin = 'curated'"
+    # Not those whose category only got another name or place.
+    updated = """
+        SELECT new_rows.video_id FROM new_rows LEFT JOIN old_rows USING (id)
+        WHERE new_rows.origin = 'curated' AND old_rows.origin IS DISTINCT FROM 'curated'
+    """
+    added, removed = "SELECT video_id, origin FROM new_rows", "SELECT video_id, origin FROM old_rows"
+    return [
+        trigger("curated_insert", pgtrigger.Insert, added, note(inserted), new="new_rows"),
+        trigger(
+            "curated_update",
+            pgtrigger.Update,
+            f"{added} UNION ALL {removed}",
+            note(updated),
+            old="old_rows",
+            new="new_rows",
+        ),
+        trigger("curated_delete", pgtrigger.Delete, removed, "", old="old_rows"),
+    ]
+
+
+def review_triggers() -> list[Trigger]:
+    """That somebody has decided is taken back or rewritten in a person's name only."""
+    return [
+        Trigger(
+            name="curated_is_kept",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Update | pgtrigger.Delete,
+            condition=pgtrigger.Q(old__is_curated=True),
+            func=f"""
+                IF {CURATOR} = '' AND {ALLOWED} <> 'forget' THEN
+                    {curated_refusal("OLD.video_id")}
+                END IF;
+                IF TG_OP = 'DELETE' THEN
+                    RETURN OLD;
+                END IF;
+                RETURN NEW;
+            """,
+        ),
+    ]

@@ -21,6 +21,7 @@ from django.utils import timezone
 from ingest.files import adopt_waiting
 from ingest.models import Outcome, QuarantinedRow, RowOutcome, Snapshot, VaultRow
 from summaries.models import Summary
+from videos.deciding import share_names
 from videos.models import Categorization, FacetCount, Origin, Pair, Video
 from videos.upsert import COLUMNS, Action
 
@@ -219,6 +220,7 @@ class SnapshotImport:
 
     def run(self, dry_run: bool, accept_quarantine: bool, expected: Expected) -> ImportReport:
         with pghistory.context(import_sqlite=self.snapshot.sha256), transaction.atomic():
+            share_names()
             with connection.cursor() as cursor:
                 # For plans on the way a small sample is enough; the last ANALYZE takes the usual one.
                 cursor.execute("SET LOCAL default_statistics_target = 10")
@@ -438,11 +440,13 @@ class SnapshotImport:
         """
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT DISTINCT pair ->> 0, pair ->> 1 FROM staged_video JOIN staged_result USING (video_id)"
-                " CROSS JOIN jsonb_array_elements(pairs::jsonb) AS pair WHERE NOT is_deleted"
+                "SELECT DISTINCT pair ->> 0, pair ->> 1, pair ->> 2 FROM staged_video"
+                " JOIN staged_result USING (video_id) CROSS JOIN jsonb_array_elements(pairs::jsonb) AS pair"
+                " WHERE NOT is_deleted"
             )
-            named = {Pair(category, subcategory, Origin.IMPORTED) for category, subcategory in cursor.fetchall()}
-        Categorization.objects.named_categories(named)
+            named = [Pair(category, subcategory, Origin(origin)) for category, subcategory, origin in cursor.fetchall()]
+        [present] = Categorization.objects.with_present_names({"": named}).values()
+        Categorization.objects.named_categories(set(present))
 
     def write_texts(self) -> None:
         newest: set[str] = set()
@@ -608,6 +612,7 @@ def retry(quarantined: QuarantinedRow, by: str) -> RetryResult:
     columns = row.snapshot.tables[row.table]["columns"]
     values = dict(zip(columns, decode(bytes(row.content)), strict=True))
     with pghistory.context(retry_of_quarantined_row=quarantined.pk, name=by), transaction.atomic():
+        share_names()
         try:
             video_id, result = (retry_video if row.table == "content" else retry_text)(row, values)
         except Unmodelled as reason:

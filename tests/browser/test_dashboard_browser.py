@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from summaries.models import Summary
+from videos.deciding import deciding
 from videos.models import Categorization, Category, Subcategory, Video
 
 from .conftest import NARROW, WIDE, OpenPage
@@ -36,7 +37,8 @@ def make_video(number: int, category: str, subcategory: str | None, **values: ob
     video = Video.objects.create(video_id=f"{number:011}", **defaults | values)
     parent, _ = Category.objects.get_or_create(name=category)
     below = Subcategory.objects.get_or_create(category=parent, name=subcategory)[0] if subcategory else None
-    Categorization.objects.create(video=video, position=0, category=parent, subcategory=below)
+    with deciding("curator"):
+        Categorization.objects.create(video=video, position=0, category=parent, subcategory=below)
     return video
 
 

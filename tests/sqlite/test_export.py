@@ -32,6 +32,8 @@ from ingest.sqlite.reader import identifier, open_snapshot
 from ingest.sqlite.schema import Generation
 from ingest.sqlite.synthetic import write_snapshot
 from summaries.models import Summary, SummaryText
+from videos.curation import decide
+from videos.deciding import deciding
 from videos.models import Categorization, Category, Origin, Pair, Video
 from videos.upsert import VideoRecord
 
@@ -395,8 +397,9 @@ def test_every_plain_field_has_its_column(library, tmp_path, export):
 
 
 def set_categories(video_id: str, *pairs: Pair) -> None:
-    Categorization.objects.filter(video=video_id).delete()
-    Categorization.objects.merge({video_id: pairs}, newest={video_id})
+    with deciding("curator"):
+        Categorization.objects.filter(video=video_id).delete()
+        Categorization.objects.add({video_id: pairs})
 
 
 def test_changed_categories_change_their_columns_together(library, tmp_path, export):
@@ -431,7 +434,7 @@ def test_a_renamed_category_is_renamed_in_every_row(library, tmp_path, export):
 
 
 def test_removed_categories_are_not_read_from_what_was_sent(library, tmp_path, export):
-    Categorization.objects.filter(video="Video-_0001").delete()
+    decide({"Video-_0001": []}, "curator")
     export()
     changed = differences(library, tmp_path / "export.db")["content", 1]
     assert changed["category"] == b"[]" and changed["subcategories_json"] is changed["subcategory"] is None

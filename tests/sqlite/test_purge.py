@@ -84,7 +84,7 @@ def test_nothing_of_a_purged_video_is_left_anywhere(import_rows, library):
     delete(1)
     purge_deleted(NOW, by="owner")
     # The name of a category is no video's.
-    assert tables_with(MARK) == {"videos_category"}
+    assert tables_with(MARK) == {"videos_category", "videos_categoryevent"}
     assert Video.objects.get(pk="Video-_0001").is_purged
 
 
@@ -186,7 +186,7 @@ def test_quarantined_rows_that_were_purged_are_met_again(write_file, library):
     report = import_snapshot(path)
     assert report.not_accepted == 0
     assert report.tables["content"].quarantined == 3
-    assert tables_with(MARK) == {"videos_category"}
+    assert tables_with(MARK) == {"videos_category", "videos_categoryevent"}
     assert Snapshot.objects.get().report["purged"]["content"] == [1, 3]
 
 

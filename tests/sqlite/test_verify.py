@@ -36,6 +36,8 @@ from ingest.sqlite.verifier import NotImported, compare_snapshot, imported, one_
 from summaries.models import Summary, SummaryText
 from tests.factories import categorise
 from tests.sqlite.conftest import insert
+from videos.curation import decide
+from videos.deciding import deciding
 from videos.models import Categorization, Category, FacetCount, Origin, Pair, Video
 from videos.upsert import VideoRecord
 
@@ -423,10 +425,9 @@ def curator() -> Any:
 
 
 def test_what_a_curator_changed_is_told_apart_and_named(library, curator):
-    with pghistory.context(user=curator.pk, url="/admin/"):
+    with pghistory.context(user=curator.pk, url="/admin/"), deciding("ada"):
         Video.objects.filter(pk="Video-_0001").update(title="Better title", channel_name="", updated_at=timezone.now())
-        Categorization.objects.filter(video="Video-_0002").delete()
-        categorise(Video.objects.get(pk="Video-_0002"), [("New", "Newer"), ("History", "Modern History")])
+        decide({"Video-_0002": [("New", "Newer"), ("History", "Modern History")]}, "ada")
         Categorization.objects.filter(video="Video-_0004").update(category=Category.objects.get(name="History"))
         Summary.objects.filter(text="A text for listening.").update(text="A text for reading.", html="<p>x</p>")
     Summary.objects.filter(text="A text for reading.").update(html="<p>A text for reading.</p>")
