@@ -19,7 +19,7 @@ from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, slugify
 
-from videos.admin import LargeTablePaginator
+from videos.pagination import LargeTablePaginator
 
 from .file_names import NO_TIME
 from .models import (

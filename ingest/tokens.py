@@ -131,15 +131,24 @@ def authenticate(request: HttpRequest) -> Caller:
         raise NotAuthenticated("This token is unknown or revoked. Set one that manage.py create_token has printed.")
     if request.user.is_authenticated and request.user.is_staff:
         refuse_forged(request)
-        return Caller(request.user.get_username(), frozenset(Scope.values), request.user)
+        return Caller(request.user.get_username(), scopes_of(request.user), request.user)
     refuse_unless_configured()
     raise NotAuthenticated("A token is needed: send it as Authorization: Bearer TOKEN, or sign in as staff.")
+
+
+def scopes_of(user: Any) -> frozenset[str]:
+    """What staff may do without a token: everything only who may do everything."""
+    if user.is_superuser:
+        return frozenset(Scope.values)
+    return frozenset({Scope.READ, Scope.DELETE} if user.has_perm("videos.change_video") else {Scope.READ})
 
 
 def require(request: HttpRequest, scope: str) -> Caller:
     """Who sends this request, if they may do this. Raises as `authenticate`, and NotAllowed without the scope."""
     caller = authenticate(request)
     if scope not in caller.scopes:
+        if caller.user is not None:
+            raise NotAllowed("Your account may look, and not do this. Whoever runs the dashboard can let you.")
         raise NotAllowed(f"This token lacks the scope {scope}. Create one that has it: manage.py create_token.")
     return caller
 

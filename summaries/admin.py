@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from videos.admin import LargeTablePaginator
+from videos.pagination import LargeTablePaginator
 
 from .models import Summary
 

@@ -18,12 +18,12 @@ from ingest.models import (
 from ingest.sqlite.codec import Text, encode
 from ingest.tokens import create_token
 from summaries.models import Summary
-from videos.models import Categorization, Category, Subcategory, Video
+from videos.models import Category, Curation, Subcategory, Video
 
 from .factories import make_library
 
 MODELS = (
-    Video, Category, Subcategory, Categorization, Summary, Snapshot, VaultRow, RowOutcome, QuarantinedRow, AudioFile,
+    Video, Curation, Category, Subcategory, Summary, Snapshot, VaultRow, RowOutcome, QuarantinedRow, AudioFile,
     ImageFile, IngestLogEntry, Token,
 )  # fmt: skip
 

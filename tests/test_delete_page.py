@@ -5,6 +5,7 @@ from html import unescape
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -29,7 +30,9 @@ def _quick_passwords(settings) -> None:
 @pytest.fixture
 def curator() -> Client:
     client = Client(headers=HTML)
-    client.force_login(get_user_model().objects.create_user("curator", password="secret", is_staff=True))
+    user = get_user_model().objects.create_user("curator", password="secret", is_staff=True)
+    user.groups.add(Group.objects.get(name="curator"))
+    client.force_login(user)
     return client
 
 
@@ -201,7 +204,7 @@ def test_a_hostile_title_is_text_in_the_message(curator):
 def test_what_was_said_once_is_not_remembered(curator):
     make_library(3)
     other = Client(headers=HTML)
-    other.force_login(get_user_model().objects.create_user("other", is_staff=True))
+    other.force_login(get_user_model().objects.create_superuser("other"))
     curator.post(PAGE)
     response = curator.get("/")
     assert "is deleted." in text_of(response)

@@ -5,31 +5,14 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import cached_property
 
+from .curation_admin import CurationAdmin as CurationAdmin
 from .deleted import LONGEST_REASON
-from .models import Categorization, Category, Subcategory, Video
-
-
-class LargeTablePaginator(Paginator):
-    """Pages without counting past what anybody leafs through: a count of everything reads everything."""
-
-    limit = 10_000
-
-    @cached_property
-    def count(self) -> int:
-        return self.object_list.order_by()[: self.limit].count()
-
-
-class CategorizationInline(admin.TabularInline):
-    model = Categorization
-    fields = ("position", "category", "subcategory", "origin")
-    autocomplete_fields = ("category", "subcategory")
-    extra = 0
+from .models import Category, Subcategory, Video
+from .pagination import LargeTablePaginator
 
 
 class ReasonForm(ActionForm):
@@ -75,7 +58,6 @@ class VideoAdmin(admin.ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     paginator = LargeTablePaginator
-    inlines = (CategorizationInline,)
     actions = ("delete_selected_videos", "restore_selected_videos")
     action_form = ReasonForm
     fieldsets = (
@@ -172,14 +154,3 @@ class SubcategoryAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subcategory]:
         return super().get_queryset(request).annotate(video_count=Count("categorizations"))
-
-
-@admin.register(Categorization)
-class CategorizationAdmin(admin.ModelAdmin):
-    list_display = ("video", "category", "subcategory", "origin")
-    list_filter = ("origin", "category")
-    list_select_related = ("video", "category", "subcategory__category")
-    search_fields = ("video__title_folded", "video__video_id")
-    autocomplete_fields = ("video", "category", "subcategory")
-    show_full_result_count = False
-    paginator = LargeTablePaginator

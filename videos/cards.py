@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from .items import pairs_of
 from .languages import Language, language_of
-from .links import Address, delete_url, report_url
+from .links import Address, curate_url, delete_url, report_url
 from .models import Video
 from .snippets import marked
 
@@ -38,6 +38,7 @@ class Card:
     video_id: str
     title: str
     delete_url: str
+    curate_url: str
     marked_title: SafeString
     snippet: SafeString
     url: str
@@ -74,6 +75,7 @@ def card(video: Video, address: Address, q: str, snippet: SafeString) -> Card:
         video_id=video.video_id,
         title=video.display_title,
         delete_url=delete_url(video.video_id),
+        curate_url=curate_url(video.video_id),
         marked_title=marked(video.display_title, q),
         snippet=snippet,
         url=report_url(video.video_id),

@@ -23,6 +23,7 @@ STATES = {
     "proposed": "not reviewed, with categories",
     "reviewed": "reviewed",
     "curated": "curated",
+    "open": "not reviewed, uncategorised",
     "all": "all",
 }
 DEFAULT_STATE = "review"
@@ -55,6 +56,8 @@ def in_state(videos: QuerySet[Curation], state: str) -> QuerySet[Curation]:
             return videos.filter(~is_categorised())
         case "proposed":
             return videos.filter(is_categorised(), review__isnull=True)
+        case "open":
+            return videos.filter(~is_categorised(), review__isnull=True)
         case "reviewed":
             return videos.filter(review__is_curated=False)
         case "curated":
@@ -155,14 +158,17 @@ def state_counts(_: str) -> tuple[tuple[str, str, int], ...]:
     waiting = Q(proposal__isnull=False, proposal__settled_at__isnull=True)
     numbers = live.aggregate(
         all=Count("pk"),
-        review=Count("pk", filter=Q(review__isnull=True) | waiting),
+        # Not "review": that is the relation.
+        to_review=Count("pk", filter=Q(review__isnull=True) | waiting),
         differs=Count("pk", filter=waiting),
         reviewed=Count("pk", filter=Q(review__is_curated=False)),
         curated=Count("pk", filter=Q(review__is_curated=True)),
         unreviewed=Count("pk", filter=Q(review__isnull=True)),
     )
-    numbers["uncategorised"] = live.filter(~is_categorised()).count()
-    numbers["proposed"] = numbers["unreviewed"] - live.filter(~is_categorised(), review__isnull=True).count()
+    bare = live.filter(~is_categorised()).aggregate(all=Count("pk"), open=Count("pk", filter=Q(review__isnull=True)))
+    numbers["review"] = numbers["to_review"]
+    numbers["uncategorised"], numbers["open"] = bare["all"], bare["open"]
+    numbers["proposed"] = numbers["unreviewed"] - numbers["open"]
     return tuple((state, label, numbers[state]) for state, label in STATES.items())
 
 

@@ -4,7 +4,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-FILE = Path(__file__).with_name("known_categories.json")
+FILE = Path(__file__).with_name("taxonomy.json")
 
 
 @cache

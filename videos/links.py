@@ -213,6 +213,11 @@ def delete_url(video_id: str) -> str:
     return page_url("delete", video_id)
 
 
+def curate_url(video_id: str) -> str:
+    """The address of the form with a video's categories."""
+    return page_url("curate", video_id)
+
+
 def audio_url(video_id: str) -> str:
     """The address of a video's newest sound (contract/api.md)."""
     return f"{root()}exports/by_video/{quote(video_id, safe=RFC3986_SUBDELIMS + '/~:@')}"

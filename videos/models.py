@@ -655,8 +655,8 @@ class ProposalQuerySet(models.QuerySet["Proposal"]):
                 (pair.category, pair.subcategory) for pair in stored[video_id]
             }
             is_by_machine = any(pair.origin == Origin.AI for pair in pairs)
-            # That a snapshot says the same again is no news.
-            if listed != known.get(video_id) and (is_by_machine or video_id in known or not is_same):
+            # That a snapshot says the same again is no news, and no answer to what a machine proposes.
+            if listed != known.get(video_id) and (is_by_machine or not is_same):
                 settled_at = now if is_same else None
                 proposals.append(
                     Proposal(video_id=video_id, pairs=listed, proposed_at=now, proposed_by=by, settled_at=settled_at)

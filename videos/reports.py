@@ -12,7 +12,7 @@ from django.utils.html import strip_tags
 from .cards import Chip, chips, duration, is_watched, reading_time, split, thumbnail, tint, web_address
 from .filters import SOURCES
 from .languages import Language, language_of
-from .links import Address, audio_url, delete_url, report_url
+from .links import Address, audio_url, curate_url, delete_url, report_url
 from .models import Video, match_key
 
 # The sources that people know by a name; others are named by their host.
@@ -53,6 +53,7 @@ class Report:
     title: str
     url: str
     delete_url: str
+    curate_url: str
     audio_url: str
     audio_time: str
     canonical: str
@@ -77,6 +78,7 @@ def report_of(video: Video, summaries: Iterable[models.Model], canonical: str) -
         title=video.display_title,
         url=report_url(video.video_id),
         delete_url=delete_url(video.video_id),
+        curate_url=curate_url(video.video_id),
         audio_url=audio_url(video.video_id) if video.has_audio else "",
         audio_time=duration(video.audio_duration_seconds),
         canonical=canonical,

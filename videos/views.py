@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import wraps
+from functools import partial, wraps
 from types import MappingProxyType
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
@@ -19,16 +21,22 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from .api import error, get_report
 from .cards import thumbnail, tint
+from .curation import accept, decide, mark_reviewed
 from .dashboard import dashboard_of, notices_of, undo_tag
 from .deleted import LONGEST_REASON
 from .items import with_pairs
 from .keys import UNSTORABLE
-from .links import DEFAULT_SORT, PAGE_SIZE, Address, delete_url, local_path, report_url, root
+from .links import DEFAULT_SORT, PAGE_SIZE, Address, curate_url, delete_url, local_path, report_url, root
 from .models import Video
+from .pairs_form import InvalidPairs, PairsForm, parse
 from .playlist import playlist_of
 from .reports import reading_of, report_of
 from .search import InvalidSearch, Search
 from .tombstones import Tombstones, address
+
+# Whoever deletes may restore as well.
+DELETES = "videos.change_video"
+CURATES = "videos.change_curation"
 
 
 @require_safe
@@ -48,7 +56,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     if request.user.is_staff:
         # What is remembered holds no token: scripts take it from the cookie.
         get_token(request)
-    shown = (search, address.url, request.user.is_staff)
+    shown = (search, address.url, Rights.of(request))
     if notices := notices_of(request):
         response = HttpResponse(dashboard_html(shown, {"notices": notices, "csrf_token": get_token(request)}))
         add_never_cache_headers(response)
@@ -61,15 +69,31 @@ def search_of(request: HttpRequest) -> Search:
     return Search.from_query(request.GET, default_size=PAGE_SIZE, default_sort=DEFAULT_SORT, joins_categories=True)
 
 
-def dashboard_html(shown: tuple[Search, str, bool], said: Mapping[str, object] = MappingProxyType({})) -> str:
-    """The dashboard of a search at a URL, for staff or not: nothing else of the request shows on it.
+class Rights(NamedTuple):
+    """What the person who asks may do; the pages show no more ways than these."""
+
+    is_staff: bool
+    deletes: bool
+    curates: bool
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "Rights":
+        user = request.user
+        if not user.is_staff:
+            return cls(False, False, False)
+        return cls(True, user.has_perm(DELETES), user.has_perm(CURATES))
+
+
+def dashboard_html(shown: tuple[Search, str, Rights], said: Mapping[str, object] = MappingProxyType({})) -> str:
+    """The dashboard of a search at a URL, for who has these rights: nothing else of the request shows on it.
 
     But what is `said` once, to one person: with it nothing is to be remembered.
     """
-    search, url, staff = shown
+    search, url, rights = shown
     address = Address.from_query(QueryDict(url.partition("?")[2]))
     login_url = f"{reverse('admin:login')}?{urlencode({'next': url})}"
-    context = {"dashboard": dashboard_of(search, address), "user": {"is_staff": staff}, "login_url": login_url}
+    context = {"dashboard": dashboard_of(search, address), "login_url": login_url}
+    context |= {"rights": rights, "user": {"is_staff": rights.is_staff}}
     return render_to_string("videos/dashboard.html", {**context, "url": url, **said})
 
 
@@ -84,7 +108,7 @@ def report(request: HttpRequest, video_id: str) -> HttpResponse:
     shown = report_of(video, video.summaries.best_first(), canonical)
     if request.user.is_staff:
         get_token(request)
-    return render(request, "videos/report.html", {"report": shown})
+    return render(request, "videos/report.html", {"report": shown, "rights": Rights.of(request)})
 
 
 @require_safe
@@ -123,25 +147,33 @@ def old_report(request: HttpRequest, stem: str) -> HttpResponse:
 # What is deleted
 
 
-def staff_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A view for staff. Other people are sent to sign in; programs, which do not ask for HTML, are refused."""
+def staff_only(permission: str = "") -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """A view for staff, or for those of them with a permission.
 
-    @wraps(view)
-    def checked(request: HttpRequest, **named: str) -> HttpResponse:
-        if request.user.is_active and request.user.is_staff:
-            return view(request, **named)
+    Who is not signed in is sent to do so; programs, which do not ask for HTML, and staff without it are refused.
+    """
+
+    def decorator(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        return wraps(view)(partial(checked, view, permission))
+
+    return decorator
+
+
+def checked(view: Callable[..., HttpResponse], permission: str, request: HttpRequest, **named: str) -> HttpResponse:
+    if not (request.user.is_active and request.user.is_staff):
         if "text/html" in request.headers.get("Accept", ""):
             # An address that takes forms only is none to come back to.
             restores = request.path == reverse("videos:restore")
             return redirect_to_login(reverse("videos:deleted") if restores else request.get_full_path())
         return JsonResponse({"error": "forbidden", "message": "This is not allowed."}, status=403)
-
-    return checked
+    if permission and not request.user.has_perm(permission):
+        raise PermissionDenied
+    return view(request, **named)
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@staff_only(DELETES)
 def delete(request: HttpRequest, video_id: str) -> HttpResponse:
     """Ask whether a video is to be deleted; delete it, and show the list that one came from."""
     try:
@@ -180,15 +212,17 @@ def came_from(request: HttpRequest) -> str:
 
 @never_cache
 @require_safe
-@staff_only
+@staff_only()
 def deleted(request: HttpRequest) -> HttpResponse:
     """Deleted videos: who, when and why, and what was turned away since."""
-    return render(request, "videos/deleted.html", {"deleted": Tombstones.from_query(request.GET)})
+    return render(
+        request, "videos/deleted.html", {"deleted": Tombstones.from_query(request.GET), "rights": Rights.of(request)}
+    )
 
 
 @never_cache
 @require_POST
-@staff_only
+@staff_only(DELETES)
 def restore(request: HttpRequest) -> HttpResponse:
     """Bring one video back, by its whole key, and show the list again."""
     video_id = request.POST.get("video_id", "")
@@ -208,3 +242,56 @@ def restore(request: HttpRequest) -> HttpResponse:
         return redirect(back)
     page = request.POST.get("page", "")
     return redirect(address(request.POST.get("q", ""), int(page) if page.isdecimal() and len(page) < 9 else 1))
+
+
+# Deciding on categories
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_only(CURATES)
+def curate(request: HttpRequest, video_id: str) -> HttpResponse:
+    """A video's categories in a form: a page of its own, or with `part` the form alone, to stand on another page."""
+    try:
+        video = Video.objects.live().named(video_id)
+    except Video.DoesNotExist as error:
+        raise Http404(f"no video is named {video_id!r}") from error
+    back, problem, status = came_from(request), "", 200
+    if request.method == "POST":
+        try:
+            said = decided(request, video)
+        except InvalidPairs as invalid:
+            problem, status = str(invalid), 409
+        else:
+            if "part" in request.GET:
+                return JsonResponse({"message": said})
+            messages.success(request, said)
+            return redirect(back)
+    context = {
+        "form": PairsForm.of(video),
+        "video": video,
+        "thumbnail": thumbnail(video.thumbnail_url),
+        "tint": tint(video.pk),
+        "url": curate_url(video.pk),
+        "back": back,
+        "problem": problem,
+    }
+    template = "videos/_curate_form.html" if "part" in request.GET else "videos/curate.html"
+    return render(request, template, context, status=status)
+
+
+def decided(request: HttpRequest, video: Video) -> str:
+    """What the form's button did, in a sentence. Raises InvalidPairs, and then nothing is changed."""
+    by = request.user.get_username()
+    if request.POST.get("seen") != PairsForm.of(video).seen:
+        raise InvalidPairs("Somebody else has changed these categories meanwhile: here they are as they are now.")
+    match request.POST.get("button", "save"):
+        case "accept":
+            done = accept([video.pk], by)
+        case "review":
+            done = mark_reviewed([video.pk], by)
+        case _:
+            done = decide({video.pk: parse(request.POST.getlist("pair"))}, by)
+    if done.missing:
+        raise InvalidPairs("This video was deleted meanwhile, so its categories stay as they are.")
+    return f"The categories of “{video.display_title}” are saved."

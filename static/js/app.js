@@ -5,6 +5,7 @@ import "./filters.js";
 import "./tabs.js";
 import "./reader.js";
 import "./cards.js";
+import "./curation.js";
 import "./player.js";
 import "./keys.js";
 import "./news.js";

@@ -1,0 +1,16 @@
+// The page of one video in the curation: keys for its buttons, and the box ready to type in.
+
+import "./pairs.js";
+
+document.querySelector("pair-picker input[role=combobox]")?.focus();
+for (const element of document.querySelectorAll(".needs-script")) element.hidden = false;
+
+document.addEventListener("keydown", (event) => {
+  if (!event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+  // The key's place: with Alt some keyboards write other letters.
+  const way = { KeyN: "#next", KeyP: "#previous", KeyK: "[data-keys='Alt+K']" }[event.code];
+  const element = way && document.querySelector(way);
+  if (!element) return;
+  event.preventDefault();
+  element.click();
+});

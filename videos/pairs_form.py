@@ -1,0 +1,140 @@
+"""The form in which a person chooses the categories of a video: what it offers, and what was chosen.
+
+A pair is written as "category:subcategory" by primary keys, and a category alone as "category:".
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .curation import Names, offered_pairs
+from .models import Categorization, Category, Origin, Pair, Proposal, Review, Subcategory, Video
+
+# More categories than a video ever had; a form with more is no person's.
+MAXIMUM_PAIRS = 50
+
+
+class InvalidPairs(ValueError):
+    """What was sent names no categories of this library; the message says so, for people."""
+
+
+@dataclass(frozen=True)
+class Option:
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A category, with the ways to choose it."""
+
+    label: str
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True)
+class PairsForm:
+    """A video's categories as they are, what a machine proposes instead, and what can be chosen.
+
+    `slots`: the values of the pairs in order, and one empty one. `seen` changes with the video's categories, so that
+    what was decided meanwhile is not overwritten unseen.
+    """
+
+    video: Video
+    pairs: tuple[Pair, ...]
+    review: Review | None
+    proposal: Proposal | None
+    groups: tuple[Group, ...]
+    slots: tuple[str, ...]
+    seen: str
+
+    @classmethod
+    def of(cls, video: Video) -> "PairsForm":
+        rows = list(
+            Categorization.objects.filter(video=video).order_by("position").select_related("category", "subcategory")
+        )
+        pairs = tuple(
+            Pair(row.category.name, row.subcategory.name if row.subcategory else None, Origin(row.origin))
+            for row in rows
+        )
+        review = Review.objects.filter(video=video).first()
+        chosen = [value_of(row.category_id, row.subcategory_id) for row in rows]
+        groups = tuple(
+            Group(
+                category.name,
+                (
+                    *(Option(value_of(category.pk, below.pk), below.name) for below in subcategories),
+                    Option(value_of(category.pk), f"{category.name} (no subcategory)"),
+                ),
+            )
+            for category, subcategories in offered_pairs()
+        )
+        offered = {option.value for group in groups for option in group.options}
+        retired = [
+            Option(value, names_of(pair)) for value, pair in zip(chosen, pairs, strict=True) if value not in offered
+        ]
+        if retired:
+            groups = (Group("No longer offered", tuple(retired)), *groups)
+        return cls(
+            video,
+            pairs,
+            review,
+            Proposal.objects.waiting().filter(video=video).first(),
+            groups,
+            (*chosen, ""),
+            seen(pairs, review),
+        )
+
+    @property
+    def is_curated(self) -> bool:
+        return self.review is not None and self.review.is_curated
+
+    @property
+    def proposed(self) -> list[str]:
+        """What a machine proposes, as a person reads it."""
+        return [names_of(Pair(*pair, Origin.AI)) for pair in self.proposal.pairs] if self.proposal else []
+
+    @property
+    def is_to_confirm(self) -> bool:
+        """Whether a machine put the video where it is, and nobody has decided."""
+        return bool(self.pairs) and not self.is_curated
+
+
+def value_of(category_id: int, subcategory_id: int | None = None) -> str:
+    return f"{category_id}:{subcategory_id or ''}"
+
+
+def names_of(pair: Pair) -> str:
+    return f"{pair.category} › {pair.subcategory}" if pair.subcategory else pair.category
+
+
+def seen(pairs: Iterable[Pair], review: Review | None) -> str:
+    state = [list(pair.__dict__.values()) for pair in pairs], review and [review.reviewed_by, str(review.reviewed_at)]
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
+
+
+def parse(values: Sequence[str]) -> list[Names]:
+    """The pairs that a form sent, in order; empty values are none. Raises InvalidPairs."""
+    given = list(dict.fromkeys(filter(None, values)))
+    if len(given) > MAXIMUM_PAIRS:
+        raise InvalidPairs(f"A video can be in {MAXIMUM_PAIRS} categories at most.")
+    keys = [value.split(":") for value in given]
+    if any(len(key) != 2 or not is_key(key[0]) or (key[1] and not is_key(key[1])) for key in keys):
+        raise InvalidPairs("What was sent names no category. Load the page again and choose from the list.")
+    categories = dict(Category.objects.present().filter(pk__in=[int(key) for key, _ in keys]).values_list("pk", "name"))
+    below = Subcategory.objects.present().filter(pk__in=[int(key) for _, key in keys if key])
+    subcategories = {(category, pk): name for pk, category, name in below.values_list("pk", "category", "name")}
+    try:
+        return [
+            (categories[int(category)], subcategories[int(category), int(key)] if key else None)
+            for category, key in keys
+        ]
+    except KeyError as error:
+        raise InvalidPairs(
+            "One of the categories is not there any more. Load the page again and choose from the list."
+        ) from error
+
+
+def is_key(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 16
