@@ -9,6 +9,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from .changes_admin import HistoryAdmin as HistoryAdmin
 from .curation_admin import CurationAdmin as CurationAdmin
 from .deleted import LONGEST_REASON
 from .models import Category, Subcategory, Video
@@ -121,36 +122,4 @@ def in_order(queryset: QuerySet[Video]) -> QuerySet[Video]:
     return queryset.order_by("pk").only("pk", "processing_status").prefetch_related(None)
 
 
-class SubcategoryInline(admin.TabularInline):
-    model = Subcategory
-    extra = 0
-
-
-@admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
-    list_display = ("name", "videos")
-    search_fields = ("name",)
-    inlines = (SubcategoryInline,)
-
-    @admin.display(description="videos", ordering="video_count")
-    def videos(self, category: Category) -> int:
-        return category.video_count
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Category]:
-        return super().get_queryset(request).annotate(video_count=Count("categorizations__video", distinct=True))
-
-
-@admin.register(Subcategory)
-class SubcategoryAdmin(admin.ModelAdmin):
-    list_display = ("name", "category", "videos")
-    list_filter = ("category",)
-    list_select_related = ("category",)
-    search_fields = ("name", "category__name")
-    autocomplete_fields = ("category",)
-
-    @admin.display(description="videos", ordering="video_count")
-    def videos(self, subcategory: Subcategory) -> int:
-        return subcategory.video_count
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Subcategory]:
-        return super().get_queryset(request).annotate(video_count=Count("categorizations"))
+from .taxonomy_admin import CategoryAdmin as CategoryAdmin  # noqa: E402

@@ -14,9 +14,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from . import curation_list
-from .bulk import Change, Plan, Verb, plan, run
+from .bulk import Change, Done, Plan, Verb, plan, run
 from .cards import thumbnail, tint, web_address
-from .curation import Decided, Names, accept, decide, mark_reviewed
+from .changes_admin import undo_address
+from .curation import Names, accept, decide, mark_reviewed
 from .links import report_url
 from .models import Categorization, Curation, Video
 from .pagination import LargeTablePaginator
@@ -93,7 +94,6 @@ class CurationAdmin(admin.ModelAdmin):
     list_display_links = None
     list_filter = (StateFilter, CategoryFilter, OriginFilter, ChannelFilter, SourceFilter, AddedFilter)
     search_fields = ("title",)
-    search_help_text = "Text in title or summary, as on the dashboard"
     ordering = curation_list.ORDER
     sortable_by = ()
     list_per_page = 50
@@ -126,7 +126,7 @@ class CurationAdmin(admin.ModelAdmin):
         picture, *others = super().get_list_display(request)
         return [picture, titled, *others]
 
-    @admin.display(description="")
+    @admin.display(description="picture")
     def picture(self, video: Curation) -> SafeString:
         if address := thumbnail(video.thumbnail_url):
             return format_html('<img class="picture" src="{}" alt="" width="96" height="54" loading="lazy">', address)
@@ -142,7 +142,7 @@ class CurationAdmin(admin.ModelAdmin):
         if (proposal := proposal_of(video)) is None:
             return shown
         proposed = pair_chips([(category, below, "proposed") for category, below in proposal.pairs], "Proposal")
-        return format_html('{}<p class="proposal">A machine proposes {}</p>', shown, proposed)
+        return format_html('{}<div class="proposal">A machine proposes {}</div>', shown, proposed)
 
     @admin.display(description="origin")
     def origin(self, video: Curation) -> str:
@@ -308,7 +308,7 @@ class CurationAdmin(admin.ModelAdmin):
             problem = str(error)
         if change and request.POST.get("step") == "apply":
             done = run(videos, change, request.user.get_username())
-            self.report(request, verb, done.decided)
+            self.report(request, verb, done)
             return None
         if change:
             planned = plan(videos, change)
@@ -349,13 +349,14 @@ class CurationAdmin(admin.ModelAdmin):
         """The pairs that were chosen, one each. Raises InvalidPairs."""
         return [parse([value])[0] for value in chosen]
 
-    def report(self, request: HttpRequest, verb: Verb, decided: Decided) -> None:
-        changed, unchanged = len(decided.changed), len(decided.unchanged) + len(decided.missing)
-        self.message_user(
-            request,
-            f"{verb.label}: {changed:,} {'video' if changed == 1 else 'videos'} changed, {unchanged:,} as they were.",
-            messages.SUCCESS if changed else messages.INFO,
-        )
+    def report(self, request: HttpRequest, verb: Verb, done: Done) -> None:
+        changed, unchanged = len(done.decided.changed), len(done.decided.unchanged) + len(done.decided.missing)
+        said = f"{verb.label}: {changed:,} {'video' if changed == 1 else 'videos'} changed, {unchanged:,} as they were."
+        if done.context is None:
+            self.message_user(request, said, messages.INFO)
+        else:
+            undo = format_html('{} <a class="undo" href="{}">Undo …</a>', said, undo_address(done.context))
+            self.message_user(request, undo, messages.SUCCESS)
 
     # How far it has come
 

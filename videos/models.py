@@ -98,6 +98,11 @@ class VideoQuerySet(models.QuerySet["Video"]):
         return self.get(video_id=video_id)
 
 
+def by_time(name: str) -> dict[str, list[models.Index]]:
+    """Meta of a table of events that is read as a stream."""
+    return {"indexes": [models.Index(fields=["pgh_created_at"], name=f"{name}_time")]}
+
+
 def track(insert: bool = False, **options: object) -> Callable[[type[models.Model]], type[models.Model]]:
     """History by triggers (django-pghistory): what a row was before each change, when, and by whom.
 
@@ -121,6 +126,7 @@ def track(insert: bool = False, **options: object) -> Callable[[type[models.Mode
     ),
     fields=["video_id", "title", "deleted_at", "deleted_by", "deleted_reason"],
     model_name="TitleOrDeleteEvent",
+    meta=by_time("titleordeleteevent"),
     append_only=True,
 )
 @track(exclude=["title_folded", "title_sort_key"])
@@ -525,7 +531,7 @@ class CategorizationQuerySet(models.QuerySet["Categorization"]):
         return categories, subcategories
 
 
-@track(insert=True)
+@track(insert=True, meta=by_time("categorizationevent"))
 class Categorization(models.Model):
     """A video is in a category and, mostly, in one of its subcategories. Without one: a flat old name."""
 
@@ -615,7 +621,7 @@ class FacetCount(models.Model):
         return f"{self.facet} {self.value}: {self.count:+}"
 
 
-@track(insert=True)
+@track(insert=True, meta=by_time("reviewevent"))
 class Review(models.Model):
     """A person has looked at the categories of a video; if `is_curated`, they are what that person decided.
 
@@ -669,7 +675,7 @@ class ProposalQuerySet(models.QuerySet["Proposal"]):
         )
 
 
-@track(insert=True)
+@track(insert=True, meta=by_time("proposalevent"))
 class Proposal(models.Model):
     """What a machine said last of a video that a person has decided on.
 

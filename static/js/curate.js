@@ -6,9 +6,10 @@ document.querySelector("pair-picker input[role=combobox]")?.focus();
 for (const element of document.querySelectorAll(".needs-script")) element.hidden = false;
 
 document.addEventListener("keydown", (event) => {
-  if (!event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+  if (event.metaKey || event.isComposing || event.altKey === event.ctrlKey) return;
   // The key's place: with Alt some keyboards write other letters.
-  const way = { KeyN: "#next", KeyP: "#previous", KeyK: "[data-keys='Alt+K']" }[event.code];
+  const withAlt = { KeyN: "#next", KeyP: "#previous", KeyK: "[data-keys='Alt+K']" };
+  const way = event.altKey ? withAlt[event.code] : event.key === "Enter" && "[data-keys='Ctrl+Enter']";
   const element = way && document.querySelector(way);
   if (!element) return;
   event.preventDefault();
