@@ -5,15 +5,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from .changes_admin import HistoryAdmin as HistoryAdmin
 from .curation_admin import CurationAdmin as CurationAdmin
 from .deleted import LONGEST_REASON
-from .models import Category, Subcategory, Video
+from .models import Video
 from .pagination import LargeTablePaginator
+from .taxonomy_admin import CategoryAdmin as CategoryAdmin
 
 
 class ReasonForm(ActionForm):
@@ -120,6 +121,3 @@ class VideoAdmin(admin.ModelAdmin):
 def in_order(queryset: QuerySet[Video]) -> QuerySet[Video]:
     """The videos by their keys alone."""
     return queryset.order_by("pk").only("pk", "processing_status").prefetch_related(None)
-
-
-from .taxonomy_admin import CategoryAdmin as CategoryAdmin  # noqa: E402

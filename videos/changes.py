@@ -417,6 +417,7 @@ def revert(
         for start in range(0, len(keys), AT_ONCE):
             batch = keys[start : start + AT_ONCE]
             live = set(lock(batch))
+            going_back: dict[str, tuple[Past, Collection[Transaction]]] = {}
             for key, past in pasts_of(batch).items():
                 if reason := obstacle(past, chosen, force=force, is_live=key in live):
                     reverted.skipped.append((key, reason))
@@ -426,7 +427,7 @@ def revert(
                 reverted.videos.append(key)
                 if is_dry_run:
                     continue
-                put_back(key, past, undone)
+                going_back[key] = (past, undone)
                 titles = [one for one in past.titles if one in undone]
                 if titles:
                     before = past.titles[titles[-1]][0]
@@ -436,6 +437,7 @@ def revert(
                         to_restore.append(key)
                     elif before["deleted_at"] and not past.title_now["deleted_at"]:
                         to_delete.append((key, before["deleted_reason"]))
+            put_back(going_back)
     for video in Video.objects.filter(pk__in=to_restore):
         video.restore_by(by)
     for key, reason in to_delete:
@@ -466,38 +468,44 @@ def obstacle(past: Past, chosen: Collection[Transaction], *, force: bool, is_liv
     return ""
 
 
-def put_back(key: str, past: Past, undone: Collection[Transaction]) -> None:
-    """Give a locked video the rows that it had before these transactions."""
-    pairs = past.rows_before(Categorization, undone)
-    if pairs is not None:
-        Categorization.objects.filter(video=key).delete()
-        present = Categorization.objects.with_present_names({key: named(pairs)})
-        Categorization.objects.add(present)
-    for model in (Review, Proposal):
-        rows = past.rows_before(model, undone)
-        if model is Review and rows is None and pairs is not None:
-            # The trigger of the categories has written another.
-            rows = past.now[Review]
-        if rows is None:
-            continue
-        if not rows:
-            model.objects.filter(video=key).delete()
-            continue
-        [row] = rows
-        model.objects.update_or_create(video_id=key, defaults={name: row[name] for name in row if name != "video_id"})
-
-
-def named(rows: Sequence[Row]) -> list[Pair]:
-    """Rows of Categorization as pairs, by the names that their categories have now."""
-    categories = dict(Category.objects.filter(pk__in=[row["category_id"] for row in rows]).values_list("pk", "name"))
-    subcategories = dict(
-        Subcategory.objects.filter(pk__in=[row["subcategory_id"] for row in rows]).values_list("pk", "name")
+def put_back(pasts: Mapping[str, tuple[Past, Collection[Transaction]]]) -> None:
+    """Give locked videos the rows that they had before these transactions, by video_id."""
+    pairs = {key: past.rows_before(Categorization, undone) for key, (past, undone) in pasts.items()}
+    pairs = {key: rows for key, rows in pairs.items() if rows is not None}
+    Categorization.objects.filter(video__in=pairs).delete()
+    Categorization.objects.add(
+        {key: of_one for key, of_one in Categorization.objects.with_present_names(named(pairs)).items() if of_one}
     )
-    return [
-        Pair(categories[row["category_id"]], subcategories.get(row["subcategory_id"]), Origin(row["origin"]))
-        for row in rows
-        if row["category_id"] in categories
-    ]
+    for model in (Review, Proposal):
+        wanted = {}
+        for key, (past, undone) in pasts.items():
+            rows = past.rows_before(model, undone)
+            if rows is None and model is Review and key in pairs:
+                # The trigger of the categories has written another.
+                rows = past.now[Review]
+            if rows is not None:
+                wanted[key] = rows
+        model.objects.filter(video__in=[key for key, rows in wanted.items() if not rows]).delete()
+        model.objects.bulk_create(
+            [model(**row) for rows in wanted.values() for row in rows],
+            update_conflicts=True,
+            unique_fields=["video"],
+            update_fields=[column.name for column in model._meta.concrete_fields if not column.primary_key],
+        )
+
+
+def named(rows_of: Mapping[str, Sequence[Row]]) -> dict[str, list[Pair]]:
+    """Rows of Categorization as pairs, by video_id, with the names that their categories have now."""
+    categories = dict(Category.objects.values_list("pk", "name"))
+    subcategories = dict(Subcategory.objects.values_list("pk", "name"))
+    return {
+        key: [
+            Pair(categories[row["category_id"]], subcategories.get(row["subcategory_id"]), Origin(row["origin"]))
+            for row in rows
+            if row["category_id"] in categories
+        ]
+        for key, rows in rows_of.items()
+    }
 
 
 def transactions_of_context(context: UUID) -> list[Transaction]:

@@ -130,7 +130,7 @@ class CurationAdmin(admin.ModelAdmin):
     def picture(self, video: Curation) -> SafeString:
         if address := thumbnail(video.thumbnail_url):
             return format_html('<img class="picture" src="{}" alt="" width="96" height="54" loading="lazy">', address)
-        return format_html('<span class="picture none"></span>')
+        return SafeString('<span class="picture none"></span>')
 
     @admin.display(description="categories")
     def pairs(self, video: Curation) -> SafeString:
@@ -138,7 +138,7 @@ class CurationAdmin(admin.ModelAdmin):
             (row.category.name, row.subcategory.name if row.subcategory else None, row.origin)
             for row in video.categorizations.all()
         ]
-        shown = pair_chips(stored, "Categories") if stored else format_html('<span class="none">uncategorised</span>')
+        shown = pair_chips(stored, "Categories") if stored else SafeString('<span class="none">uncategorised</span>')
         if (proposal := proposal_of(video)) is None:
             return shown
         proposed = pair_chips([(category, below, "proposed") for category, below in proposal.pairs], "Proposal")
@@ -155,7 +155,7 @@ class CurationAdmin(admin.ModelAdmin):
     @admin.display(description="who and when")
     def decided(self, video: Curation) -> SafeString:
         if (review := review_of(video)) is None:
-            return format_html("–")
+            return SafeString("–")
         return format_html(
             '{}<br><time datetime="{}">{}</time>',
             review.reviewed_by,

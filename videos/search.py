@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import StrIndex
+from django.db.models.functions import Coalesce, StrIndex
 from django.db.models.lookups import GreaterThan
 from django.http import QueryDict
 
@@ -349,20 +349,32 @@ def storable(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def category_ids(names: tuple[str, ...]) -> tuple[int, ...]:
-    """Primary keys of the categories with one of these names."""
-    categories = Category.objects.alias(key=MatchKey("name")).filter(key__in=storable(names))
-    return tuple(categories.values_list("pk", flat=True))
+    """Primary keys of the categories that have, or had, one of these names."""
+    return tuple(categories_named(names))
 
 
 def subcategory_ids(names: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[int, ...]:
-    """Primary keys of the subcategories with one of the first names, below one of the second if there are any."""
+    """Primary keys of the subcategories with one of the first names, below one of the second if there are any.
+
+    Names that they had count as well.
+    """
     own, parents = names
     subcategories = Subcategory.objects.alias(key=MatchKey("name")).filter(key__in=storable(own))
     if parents:
         subcategories = subcategories.alias(parent_key=MatchKey("category__name")).filter(
-            parent_key__in=storable(parents)
+            Q(parent_key__in=storable(parents)) | Q(category__in=categories_named(parents))
         )
-    return tuple(subcategories.values_list("pk", flat=True))
+    return tuple(as_they_are_now(subcategories))
+
+
+def categories_named(names: tuple[str, ...]) -> QuerySet[Any]:
+    """The same as `category_ids`, for a query."""
+    return as_they_are_now(Category.objects.alias(key=MatchKey("name")).filter(key__in=storable(names)))
+
+
+def as_they_are_now(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Primary keys of what these names stand for now."""
+    return rows.order_by().values_list(Coalesce("merged_into", "pk"), flat=True).distinct()
 
 
 def categorised(**row: object) -> Exists:

@@ -8,7 +8,15 @@ from functools import cached_property
 from django.contrib.admin.models import CHANGE, LogEntry
 
 from ingest.sqlite.inspection import Triple, triples_digest
-from videos.models import Categorization, CategorizationEvent, Category, Origin, Subcategory
+from videos.models import (
+    Categorization,
+    CategorizationEvent,
+    Category,
+    CategoryEvent,
+    Origin,
+    Subcategory,
+    SubcategoryEvent,
+)
 
 from .content_rows import ContentRow
 from .history import Explanation, VideoHistory, actor, context_of, events_of, explained_by
@@ -37,6 +45,16 @@ class StoredPair:
         return self.category, self.subcategory
 
 
+@dataclass(frozen=True)
+class FormerName:
+    """A category or subcategory that was renamed or merged: what it is now, for pairs with and without subcategory."""
+
+    number: int
+    category: str
+    subcategory: str | None
+    bare: str | None = None
+
+
 @dataclass
 class Pairs:
     """The categories that a row says and those that its video has, each in order."""
@@ -59,6 +77,44 @@ class PairComparison:
         self.run, self.history = run, history
         self.categories = dict(Category.objects.values_list("pk", "name"))
         self.subcategories = dict(Subcategory.objects.values_list("pk", "name"))
+        self.naming: dict[tuple[type, int], Explanation] = {}
+
+    @cached_property
+    def former_names(self) -> dict[tuple[str, str | None], FormerName]:
+        """What stands for another one now, by its own names."""
+        categories = Category.objects.filter(merged_into__isnull=False).values_list(
+            "name", "pk", "merged_into__name", "merged_below__name"
+        )
+        subcategories = Subcategory.objects.filter(merged_into__isnull=False).values_list(
+            "category__name", "name", "pk", "merged_into__category__name", "merged_into__name"
+        )
+        former = {(name, None): FormerName(number, now, None, bare) for name, number, now, bare in categories}
+        return former | {
+            (category, name): FormerName(number, now, below) for category, name, number, now, below in subcategories
+        }
+
+    def former_name(self, names: tuple[str, str | None]) -> FormerName | None:
+        """The former name that a pair of the file has, of its subcategory or else of its category."""
+        return self.former_names.get(names) or self.former_names.get((names[0], None))
+
+    def present(self, names: tuple[str, str | None]) -> tuple[str, str | None]:
+        """What a pair of the file is called now."""
+        former = self.former_name(names)
+        return (former.category, former.subcategory or names[1] or former.bare) if former else names
+
+    def why_renamed(self, names: tuple[str, str | None]) -> Explanation:
+        """Who renamed or merged what a pair of the file names, and when."""
+        former = self.former_name(names)
+        events = SubcategoryEvent if former and former.subcategory else CategoryEvent
+        key = (events, former.number if former else 0)
+        if key not in self.naming:
+            # The first one that it was not made by: a new row, or the old one before it went into another.
+            own = events.objects.filter(id=key[1]).select_related("pgh_context").order_by("pgh_id")
+            made = [event for event in own if event.pgh_label == "insert" and event.merged_into_id]
+            went = [event for event in own if event.pgh_label == "update" and not event.merged_into_id]
+            event = next(iter([*went[-1:], *made]), None)
+            self.naming[key] = explained_by(event) if event else Explanation(Verdict.CHANGED)
+        return self.naming[key]
 
     def stored(self, video_ids: list[str]) -> dict[str, list[StoredPair]]:
         pairs: dict[str, list[StoredPair]] = defaultdict(list)
@@ -151,10 +207,15 @@ class PairHistory:
 
     def explained(self) -> Iterator[tuple[str, str, Explanation]]:
         """Each difference: the column that says it, a message, the explanation."""
-        in_file, here = {pair.names for pair in self.wanted}, {pair.names for pair in self.stored}
-        missing = [pair for pair in self.wanted if pair.names not in here]
-        extra = [pair for pair in self.stored if pair.names not in in_file]
-        if not missing and not extra:
+        now = [self.comparison.present(pair.names) for pair in self.wanted]
+        here = [pair.names for pair in self.stored]
+        missing = [pair for pair, names in zip(self.wanted, now, strict=True) if names not in here]
+        extra = [pair for pair in self.stored if pair.names not in now]
+        for pair, names in zip(self.wanted, now, strict=True):
+            if names != pair.names and names in here:
+                message = f"{in_words(pair.names)} is {in_words(names)} now."
+                yield pair.column, message, self.comparison.why_renamed(pair.names)
+        if not missing and not extra and list(dict.fromkeys(now)) != here:
             yield "categories", "The categories stand in another order.", self.why_order()
         renames = [rename for pair in extra if (rename := self.rename_of(pair))]
         changed = None
@@ -171,10 +232,11 @@ class PairHistory:
 
     def why_missing(self, pair: SourcePair) -> Explanation:
         before_a_change = [event for event in reversed(self.events) if event.pgh_label != "insert"]
+        named = (pair.names, self.comparison.present(pair.names))
         for event in before_a_change:
-            if self.names(event) == pair.names:
+            if self.names(event) in named:
                 return explained_by(event)
-        if any(event.pgh_label == "insert" and self.names(event) == pair.names for event in self.events):
+        if any(event.pgh_label == "insert" and self.names(event) in named for event in self.events):
             # It was here, and went without a trace.
             return Explanation(Verdict.WRONG)
         for event in before_a_change:
