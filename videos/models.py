@@ -531,7 +531,10 @@ class CategorizationQuerySet(models.QuerySet["Categorization"]):
         return categories, subcategories
 
 
-@track(insert=True, meta=by_time("categorizationevent"))
+@track(
+    insert=True,
+    meta=by_time("categorizationevent") | {"verbose_name": "change of categories", "verbose_name_plural": "history"},
+)
 class Categorization(models.Model):
     """A video is in a category and, mostly, in one of its subcategories. Without one: a flat old name."""
 

@@ -8,6 +8,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name="categorizationevent",
+            options={"verbose_name": "change of categories", "verbose_name_plural": "history"},
+        ),
         migrations.AddIndex(
             model_name="categorizationevent",
             index=models.Index(fields=["pgh_created_at"], name="categorizationevent_time"),
