@@ -296,9 +296,11 @@ class Category(models.Model):
     natural_key_fields = ("name",)
 
     name = models.TextField(unique=True)
-    position = models.PositiveIntegerField(default=0, help_text="The order in lists to choose from; then by name.")
+    position = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The order in lists to choose from; then by name."
+    )
     is_new = models.BooleanField(
-        "to be placed", default=False, help_text="A machine brought it, and nobody has said yes."
+        "to be placed", default=False, db_default=False, help_text="A machine brought it, and nobody has said yes."
     )
     retired_at = models.DateTimeField(null=True, blank=True, help_text="Since then it is not offered any more.")
     merged_into = models.ForeignKey(
@@ -340,9 +342,11 @@ class Subcategory(models.Model):
 
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="subcategories", db_index=False)
     name = models.TextField()
-    position = models.PositiveIntegerField(default=0, help_text="The order within the category; then by name.")
+    position = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The order within the category; then by name."
+    )
     is_new = models.BooleanField(
-        "to be placed", default=False, help_text="A machine brought it, and nobody has said yes."
+        "to be placed", default=False, db_default=False, help_text="A machine brought it, and nobody has said yes."
     )
     retired_at = models.DateTimeField(null=True, blank=True, help_text="Since then it is not offered any more.")
     merged_into = models.ForeignKey(

@@ -258,5 +258,21 @@ def test_axe_finds_nothing_and_the_policy_holds(open_page: OpenPage, library, co
     look("bulk")
     page.goto(f"/curate/{library[0]}/")
     look("form")
+    for name, address in {
+        "history": "/admin/videos/categorizationevent/",
+        "history of one": f"/admin/videos/categorizationevent/?video={library[0]}",
+        "taking back": "/admin/videos/categorizationevent/revert/",
+        "taxonomy": "/admin/videos/category/",
+        "flat names": "/admin/videos/category/flat-names/",
+        "rename": f"/admin/videos/category/rename/?row=category:{Category.objects.first().pk}&name=Other",
+        "a new category": "/admin/videos/category/add/",
+    }.items():
+        page.goto(address)
+        assert page.locator("#content").count() == 1, name
+        look(name)
+    page.goto("/admin/videos/categorizationevent/")
+    page.locator(".history-revert").first.click()
+    expect(page.locator("#content")).to_contain_text("back to what")
+    look("one change")
     assert found == {}
     assert complaints == []

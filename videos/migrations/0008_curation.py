@@ -24,13 +24,14 @@ class Migration(migrations.Migration):
                 (
                     "position",
                     models.PositiveIntegerField(
-                        default=0, help_text="The order in lists to choose from; then by name."
+                        default=0, db_default=0, help_text="The order in lists to choose from; then by name."
                     ),
                 ),
                 (
                     "is_new",
                     models.BooleanField(
                         default=False,
+                        db_default=False,
                         help_text="A machine brought it, and nobody has said yes.",
                         verbose_name="to be placed",
                     ),
@@ -102,12 +103,15 @@ class Migration(migrations.Migration):
                 ("name", models.TextField()),
                 (
                     "position",
-                    models.PositiveIntegerField(default=0, help_text="The order within the category; then by name."),
+                    models.PositiveIntegerField(
+                        default=0, db_default=0, help_text="The order within the category; then by name."
+                    ),
                 ),
                 (
                     "is_new",
                     models.BooleanField(
                         default=False,
+                        db_default=False,
                         help_text="A machine brought it, and nobody has said yes.",
                         verbose_name="to be placed",
                     ),
@@ -141,7 +145,10 @@ class Migration(migrations.Migration):
             model_name="category",
             name="is_new",
             field=models.BooleanField(
-                default=False, help_text="A machine brought it, and nobody has said yes.", verbose_name="to be placed"
+                default=False,
+                db_default=False,
+                help_text="A machine brought it, and nobody has said yes.",
+                verbose_name="to be placed",
             ),
         ),
         migrations.AddField(
@@ -169,7 +176,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="category",
             name="position",
-            field=models.PositiveIntegerField(default=0, help_text="The order in lists to choose from; then by name."),
+            field=models.PositiveIntegerField(
+                default=0, db_default=0, help_text="The order in lists to choose from; then by name."
+            ),
         ),
         migrations.AddField(
             model_name="category",
@@ -190,7 +199,10 @@ class Migration(migrations.Migration):
             model_name="subcategory",
             name="is_new",
             field=models.BooleanField(
-                default=False, help_text="A machine brought it, and nobody has said yes.", verbose_name="to be placed"
+                default=False,
+                db_default=False,
+                help_text="A machine brought it, and nobody has said yes.",
+                verbose_name="to be placed",
             ),
         ),
         migrations.AddField(
@@ -207,7 +219,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="subcategory",
             name="position",
-            field=models.PositiveIntegerField(default=0, help_text="The order within the category; then by name."),
+            field=models.PositiveIntegerField(
+                default=0, db_default=0, help_text="The order within the category; then by name."
+            ),
         ),
         migrations.AddField(
             model_name="subcategory",
