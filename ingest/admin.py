@@ -25,6 +25,7 @@ from .file_names import NO_TIME
 from .models import (
     SCHEMA_TABLE,
     AudioFile,
+    CutoverStep,
     ImageFile,
     IngestLogEntry,
     Outcome,
@@ -631,6 +632,22 @@ class QuarantinedRowAdmin(ReadOnlyAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         context["can_decide"] = self.has_decide_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+@admin.register(CutoverStep)
+class CutoverStepAdmin(admin.ModelAdmin):
+    list_display = ("at", "verb", "outcome", "by", "message")
+    list_filter = ("verb", "outcome")
+    readonly_fields = ("at", "by", "verb", "outcome", "message", "numbers")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: CutoverStep | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: CutoverStep | None = None) -> bool:
+        return False
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -252,3 +252,44 @@ class IngestLogEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.route} {self.outcome}"
+
+
+class FlagName(models.TextChoices):
+    """What the processes look up for each request, so that all turn at once."""
+
+    FROZEN = "FROZEN", "writes are refused, reads go on"
+
+
+class Flag(models.Model):
+    """A flag that somebody has set or taken off; without a row it is off (ingest/cutover/flags.py)."""
+
+    name = models.CharField(max_length=20, primary_key=True, choices=FlagName.choices)
+    value = models.BooleanField()
+    changed_at = models.DateTimeField()
+    changed_by = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.name}={'true' if self.value else 'false'}"
+
+
+class CutoverStep(models.Model):
+    """One step of moving from the old system to this one, and back: who did it, when, what came of it."""
+
+    class Outcome(models.TextChoices):
+        DONE = "done", "done"
+        REFUSED = "refused", "refused"
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    by = models.TextField()
+    verb = models.CharField(max_length=20)
+    outcome = models.CharField(max_length=7, choices=Outcome.choices)
+    message = models.TextField()
+    numbers = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("-pk",)
+        verbose_name = "step of the cut-over"
+        verbose_name_plural = "cut-over"
+
+    def __str__(self) -> str:
+        return f"{self.verb}: {self.outcome}"

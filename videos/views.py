@@ -56,7 +56,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     if request.user.is_staff:
         # What is remembered holds no token: scripts take it from the cookie.
         get_token(request)
-    shown = (search, address.url, Rights.of(request))
+    shown = (search, address.url, Rights.of(request), getattr(request, "banner", ""))
     if notices := notices_of(request):
         response = HttpResponse(dashboard_html(shown, {"notices": notices, "csrf_token": get_token(request)}))
         add_never_cache_headers(response)
@@ -84,16 +84,16 @@ class Rights(NamedTuple):
         return cls(True, user.has_perm(DELETES), user.has_perm(CURATES))
 
 
-def dashboard_html(shown: tuple[Search, str, Rights], said: Mapping[str, object] = MappingProxyType({})) -> str:
-    """The dashboard of a search at a URL, for who has these rights: nothing else of the request shows on it.
+def dashboard_html(shown: tuple[Search, str, Rights, str], said: Mapping[str, object] = MappingProxyType({})) -> str:
+    """The dashboard of a search at a URL, for who has these rights, under a banner: nothing else of the request shows.
 
     But what is `said` once, to one person: with it nothing is to be remembered.
     """
-    search, url, rights = shown
+    search, url, rights, banner = shown
     address = Address.from_query(QueryDict(url.partition("?")[2]))
     login_url = f"{reverse('admin:login')}?{urlencode({'next': url})}"
     context = {"dashboard": dashboard_of(search, address), "login_url": login_url}
-    context |= {"rights": rights, "user": {"is_staff": rights.is_staff}}
+    context |= {"rights": rights, "banner": banner, "user": {"is_staff": rights.is_staff}}
     return render_to_string("videos/dashboard.html", {**context, "url": url, **said})
 
 

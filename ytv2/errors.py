@@ -3,10 +3,14 @@
 Never an exception's text; the traceback goes to the log (Django's `django.request` logger).
 """
 
+import sys
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+
+from .database import RETRY_SECONDS, is_away
 
 PROGRAM_PATHS = ("/api/", "/ingest/", "/health", "/exports/", "/playlist/")
 
@@ -56,7 +60,20 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return error_response(request, 500)
+    """What went wrong unforeseen, in a view or a middleware; without a database, nobody is to blame but the hour."""
+    return database_away(request) if is_away(sys.exc_info()[1]) else error_response(request, 500)
+
+
+def database_away(request: HttpRequest) -> HttpResponse:
+    """503 with the time to come again. The page is made without the request: who is signed in is in the database."""
+    if request.path.startswith(PROGRAM_PATHS):
+        answer = {"error": "database_away", "message": "The database does not answer. Send this again later."}
+        response: HttpResponse = JsonResponse(answer, status=503)
+    else:
+        response = HttpResponse(render_to_string("database_away.html"), status=503)
+    response["Retry-After"] = str(RETRY_SECONDS)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -3,13 +3,16 @@
 from time import perf_counter
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from ingest.cutover.flags import current_or_unset
 from ingest.models import IngestLogEntry, IngestOutcome
 from ingest.tokens import is_configured
 from videos.search import Search
+
+from .database import RETRY_SECONDS, trouble
 
 # Outcomes that show that the worker is at work.
 ACCEPTED = (IngestOutcome.CREATED, IngestOutcome.UPDATED, IngestOutcome.UNCHANGED, IngestOutcome.QUARANTINED)
@@ -28,19 +31,20 @@ def database(request: HttpRequest) -> JsonResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
-        return JsonResponse({"db": "error", "type": "postgresql"}, status=503)
+    except Error:
+        return without_database({"type": "postgresql"})
     return JsonResponse({"db": "ok", "type": "postgresql", "latency_ms": round((perf_counter() - started) * 1000, 2)})
 
 
 @require_safe
 def backend(request: HttpRequest) -> JsonResponse:
     """Where the answers come from, and how many videos there are."""
-    answer = {"backend": "postgresql", "read_from_postgres": True}
+    flags = current_or_unset()
+    answer = {"backend": "postgresql", "read_from_postgres": True, "frozen": flags.frozen}
     try:
         return JsonResponse(answer | {"record_count": Search().count()})
-    except DatabaseError:
-        return JsonResponse(answer | {"record_count": None, "db": "error"}, status=503)
+    except Error:
+        return without_database(answer | {"record_count": None})
 
 
 @require_safe
@@ -49,7 +53,7 @@ def ingest(request: HttpRequest) -> JsonResponse:
     try:
         token_set = is_configured()
         last = IngestLogEntry.objects.filter(outcome__in=ACCEPTED).values_list("at", flat=True).first()
-    except DatabaseError:
+    except Error:
         token_set, last = bool(settings.INGEST_TOKEN or settings.SYNC_SECRET), None
     return JsonResponse(
         {
@@ -59,3 +63,10 @@ def ingest(request: HttpRequest) -> JsonResponse:
             "last_ingest_at": last.isoformat() if last else None,
         }
     )
+
+
+def without_database(answer: dict[str, object]) -> JsonResponse:
+    """503 that says what is wrong, in words of ours: an exception's could hold a name or an address."""
+    found = trouble()
+    answer |= {"db": "error", "error": found.value, "message": found.label}
+    return JsonResponse(answer, status=503, headers={"Retry-After": RETRY_SECONDS})

@@ -89,6 +89,7 @@ MIDDLEWARE = [
     "pghistory.middleware.HistoryMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "ytv2.errors.one_shape",
+    "ytv2.freeze.refuse_writes",
 ]
 
 ROOT_URLCONF = "ytv2.urls"
@@ -106,6 +107,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "ytv2.freeze.banner",
             ],
         },
     }
