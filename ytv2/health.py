@@ -39,8 +39,9 @@ def database(request: HttpRequest) -> JsonResponse:
 @require_safe
 def backend(request: HttpRequest) -> JsonResponse:
     """Where the answers come from, and how many videos there are."""
-    flags = current_or_unset()
-    answer = {"backend": "postgresql", "read_from_postgres": True, "frozen": flags.frozen}
+    answer = {"backend": "postgresql", "read_from_postgres": True}
+    if current_or_unset().frozen:
+        answer["frozen"] = True
     try:
         return JsonResponse(answer | {"record_count": Search().count()})
     except Error:
