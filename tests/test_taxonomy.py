@@ -785,3 +785,35 @@ def test_only_who_may_change_categories_does(client):
     assert client.post(f"{LIST}reorder/").status_code == 403
     assert client.get(f"{LIST}add/").status_code == 403
     assert pairs() == [("A", "x")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_merge_that_was_interrupted_goes_on_where_it_was(monkeypatch, admin_client):
+    for number in range(5):
+        filed(number, ("Tech", "Web"), ("Tech", None))
+    source = category("Tech")
+    target = Category.objects.create(name="Technology")
+    monkeypatch.setattr(taxonomy, "NEXT", taxonomy.NEXT.replace(f"LIMIT {taxonomy.AT_ONCE}", "LIMIT 2"))
+    done = taxonomy.go_over_in
+    batches = []
+
+    def end_in_the_second(cursor: object, parameters: object) -> tuple[int, int]:
+        batches.append(1)
+        if len(batches) == 2:
+            raise KeyboardInterrupt
+        return done(cursor, parameters)
+
+    monkeypatch.setattr(taxonomy, "go_over_in", end_in_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        taxonomy.merge(source, target, "ada")
+    assert taxonomy.unfinished() and kept() == recounted()
+    assert sorted(map(len, [pairs(number) for number in range(5)])) == [2] * 5
+    # What comes meanwhile goes to the present name.
+    send(9, ("Tech", "Web"))
+    assert pairs(9) == [("Technology", "Web")]
+    monkeypatch.setattr(taxonomy, "go_over_in", done)
+    assert "A merge was interrupted" in admin_client.get("/admin/videos/category/").content.decode()
+    assert admin_client.post("/admin/videos/category/finish/").status_code == 302
+    assert not taxonomy.unfinished() and kept() == recounted()
+    for number in range(5):
+        assert pairs(number) == [("Technology", "Web"), ("Technology", None)]

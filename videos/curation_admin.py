@@ -222,7 +222,7 @@ class CurationAdmin(admin.ModelAdmin):
             "previous": previous_key and self.address_of(previous_key, filters),
             "list": self.list_address(filters),
             "may_change": self.has_change_permission(request),
-            "to_review": next(choice.videos for choice in curation_list.choices("state") if choice.value == "review"),
+            "to_review": curation_list.to_review(),
         }
         return TemplateResponse(request, "admin/videos/curation/change_form.html", context)
 

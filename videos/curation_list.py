@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
-from .models import Categorization, Category, Curation, FacetCount, Origin, Proposal
+from .models import Categorization, Category, Curation, FacetCount, Origin, Proposal, Review
 from .search import Search, remembered
 
 # The newest first. A video added at no known time comes last.
@@ -154,22 +154,29 @@ def known(function: Callable[[str], tuple[tuple[str, str, int], ...]], day: str)
 
 
 def state_counts(_: str) -> tuple[tuple[str, str, int], ...]:
-    live = Curation.objects.live()
-    waiting = Q(proposal__isnull=False, proposal__settled_at__isnull=True)
-    numbers = live.aggregate(
-        all=Count("pk"),
-        # Not "review": that is the relation.
-        to_review=Count("pk", filter=Q(review__isnull=True) | waiting),
-        differs=Count("pk", filter=waiting),
-        reviewed=Count("pk", filter=Q(review__is_curated=False)),
-        curated=Count("pk", filter=Q(review__is_curated=True)),
-        unreviewed=Count("pk", filter=Q(review__isnull=True)),
-    )
-    bare = live.filter(~is_categorised()).aggregate(all=Count("pk"), open=Count("pk", filter=Q(review__isnull=True)))
-    numbers["review"] = numbers["to_review"]
+    seen = seen_counts()
+    numbers = seen | {"all": FacetCount.objects.revision().videos, "review": to_review(seen)}
+    numbers["differs"] = Proposal.objects.waiting().filter(video__deleted_at__isnull=True).count()
+    bare = Curation.objects.live().filter(~is_categorised())
+    bare = bare.aggregate(all=Count("pk"), open=Count("pk", filter=Q(review__isnull=True)))
     numbers["uncategorised"], numbers["open"] = bare["all"], bare["open"]
-    numbers["proposed"] = numbers["unreviewed"] - numbers["open"]
+    numbers["proposed"] = numbers["all"] - seen["curated"] - seen["reviewed"] - numbers["open"]
     return tuple((state, label, numbers[state]) for state, label in STATES.items())
+
+
+def seen_counts() -> dict[str, int]:
+    """How many live videos a person has looked at."""
+    rows = Review.objects.filter(video__deleted_at__isnull=True)
+    return rows.aggregate(
+        curated=Count("pk", filter=Q(is_curated=True)), reviewed=Count("pk", filter=Q(is_curated=False))
+    )
+
+
+def to_review(seen: Mapping[str, int] | None = None) -> int:
+    """How many live videos need review. Not counted one by one: those that were seen are fewer than all."""
+    seen = seen or seen_counts()
+    again = Proposal.objects.waiting().filter(video__deleted_at__isnull=True, video__review__isnull=False).count()
+    return FacetCount.objects.revision().videos - seen["curated"] - seen["reviewed"] + again
 
 
 def category_counts(_: str) -> tuple[tuple[str, str, int], ...]:

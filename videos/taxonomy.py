@@ -1,10 +1,12 @@
 """What a person does with the names of the taxonomy: rename, merge, move, order, retire, place, add.
 
-Every verb is one transaction in that person's name. 1. It has the names for itself, so nobody writes categories
-meanwhile (deciding.py); OperationalError if somebody does for long. 2. It reads what it is about again. 3. It locks
-the videos concerned, in the order of their keys as every writer does. 4. Their pairs go over, in one statement.
-5. What had another name keeps it as a former name, for whatever comes with it later (Category). Who has curated a
-video, and when, stays as it was.
+Every verb changes the names in one transaction in that person's name: it has the names for itself, so nobody writes
+categories meanwhile (deciding.py; OperationalError if somebody does for long), and reads what it is about again. What
+had another name keeps it as a former name, for whatever comes with it later (Category).
+
+The pairs of videos go over after that, in batches, so that no video is locked for long: each batch is a transaction
+that locks its videos in the order of their keys as every writer does. `finish` goes on where one was interrupted. Who
+has curated a video, and when, stays as it was.
 
 A former name always says at once what it is now, and never by another former name: `spread` sees to that.
 """
@@ -17,13 +19,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from django.db import connection
 from django.db.models import Max, Q, QuerySet, Sum
 from django.utils import timezone
 
 from .curation import settle
-from .deciding import change_names, deciding
+from .deciding import change_names, deciding, share_names
 from .models import Categorization, Category, FacetCount, Origin, Pair, Proposal, Subcategory, Video
 
 Named = Category | Subcategory
@@ -33,6 +36,8 @@ Keys = tuple[int, int | None]
 FlatMapping = Mapping[Category, tuple[Category, Subcategory | None]]
 
 LONGEST_NAME = 100
+# So many videos are locked at once while their pairs go over.
+AT_ONCE = 1000
 SHOWN_TITLES = 20
 DASHES = re.compile("[\u2010-\u2015\u2212]")
 # Two of the invisible characters belong to words: between letters of some scripts, and within emoji.
@@ -225,6 +230,7 @@ BECOMING = """
 GOES_OVER = """
     stored.category_id = becoming.category_id AND coalesce(stored.subcategory_id, 0) = becoming.below_id
     AND (NOT imported_only OR stored.origin = 'imported')
+    AND (%(videos)s::text[] IS NULL OR stored.video_id = ANY(%(videos)s))
 """
 GOING = f"""
     WITH becoming AS ({BECOMING}), going AS (
@@ -251,11 +257,10 @@ TWICE = f"""
     )
     SELECT id, place, first_position FROM ranked WHERE place > 1 OR position <> first_position
 """
-LOCK = f"""
-    {GOING} SELECT count(*) FROM (
-        SELECT FROM videos_video WHERE video_id IN (SELECT video_id FROM going) ORDER BY video_id FOR NO KEY UPDATE
-    ) AS locked
+NEXT = f"""
+    {GOING} SELECT DISTINCT video_id FROM going WHERE video_id > %(last)s ORDER BY video_id LIMIT {AT_ONCE}
 """
+LOCK = "SELECT FROM videos_video WHERE video_id = ANY(%(videos)s) ORDER BY video_id FOR NO KEY UPDATE"
 GO_OVER = f"""
     UPDATE videos_categorization AS stored
     SET category_id = becoming.new_category_id, subcategory_id = nullif(becoming.new_below_id, 0)
@@ -263,8 +268,8 @@ GO_OVER = f"""
 """
 
 
-def go_over(becoming: Mapping[Keys, Keys], imported_only: Iterable[Keys] = ()) -> tuple[int, int]:
-    """Let pairs become others; how many did, and how many went because the video has the other already."""
+def go_over(becoming: Mapping[Keys, Keys], by: str, imported_only: Iterable[Keys] = ()) -> tuple[int, int]:
+    """Let pairs become others, batch by batch; how many did, and how many went as the video has the other already."""
     only = set(imported_only)
     parameters = {
         "category": [category for category, _ in becoming],
@@ -273,23 +278,55 @@ def go_over(becoming: Mapping[Keys, Keys], imported_only: Iterable[Keys] = ()) -
         "new_below": [below or 0 for _, below in becoming.values()],
         "imported_only": [keys in only for keys in becoming],
     }
-    with connection.cursor() as cursor:
-        cursor.execute(TWICE, parameters)
-        if found := cursor.fetchall():
-            # One statement alone locks its videos by itself, and in order (triggers.py).
-            cursor.execute(LOCK, parameters)
-        twice = [number for number, place, _ in found if place > 1]
-        first = {number: position for number, place, position in found if place == 1}
-        if twice:
-            cursor.execute("DELETE FROM videos_categorization WHERE id = ANY(%s)", [twice])
-        if first:
-            cursor.execute(
-                "UPDATE videos_categorization SET position = wanted.position FROM unnest(%s::bigint[], %s::int[])"
-                " AS wanted (id, position) WHERE videos_categorization.id = wanted.id",
-                [list(first), list(first.values())],
-            )
-        cursor.execute(GO_OVER, parameters)
-        return cursor.rowcount, len(twice)
+    moved, joined, last = 0, 0, ""
+    while True:
+        with deciding(by), connection.cursor() as cursor:
+            share_names()
+            cursor.execute(NEXT, {**parameters, "videos": None, "last": last})
+            if not (videos := [video_id for (video_id,) in cursor.fetchall()]):
+                return moved, joined
+            of_batch = go_over_in(cursor, {**parameters, "videos": videos})
+        moved, joined, last = moved + of_batch[0], joined + of_batch[1], videos[-1]
+
+
+def go_over_in(cursor: Any, parameters: Mapping[str, object]) -> tuple[int, int]:
+    """The same for the videos of a batch, which this locks."""
+    cursor.execute(LOCK, parameters)
+    cursor.execute(TWICE, parameters)
+    found = cursor.fetchall()
+    twice = [number for number, place, _ in found if place > 1]
+    first = {number: position for number, place, position in found if place == 1}
+    if twice:
+        cursor.execute("DELETE FROM videos_categorization WHERE id = ANY(%s)", [twice])
+    if first:
+        cursor.execute(
+            "UPDATE videos_categorization SET position = wanted.position FROM unnest(%s::bigint[], %s::int[])"
+            " AS wanted (id, position) WHERE videos_categorization.id = wanted.id",
+            [list(first), list(first.values())],
+        )
+    cursor.execute(GO_OVER, parameters)
+    return cursor.rowcount, len(twice)
+
+
+def finish(by: str) -> tuple[int, int]:
+    """Let the pairs go over that still have a former name: after a merge, or after one that was interrupted."""
+    becoming: dict[Keys, Keys] = {
+        (row.pk, None): (row.merged_into_id, row.merged_below_id)
+        for row in Category.objects.filter(merged_into__isnull=False)
+    }
+    becoming |= {
+        (row.category_id, row.pk): (row.merged_into.category_id, row.merged_into_id)
+        for row in Subcategory.objects.filter(merged_into__isnull=False).select_related("merged_into")
+    }
+    return go_over(becoming, by) if becoming else (0, 0)
+
+
+def unfinished() -> bool:
+    """Whether a merge was interrupted: there are pairs with a former name."""
+    categories = list(Category.objects.filter(merged_into__isnull=False).values_list("pk", flat=True))
+    subcategories = list(Subcategory.objects.filter(merged_into__isnull=False).values_list("pk", flat=True))
+    rows = Categorization.objects.order_by()
+    return rows.filter(category__in=categories).exists() or rows.filter(subcategory__in=subcategories).exists()
 
 
 # Verbs --------------------------------------------------------------------------------------------
@@ -323,28 +360,33 @@ def merge(source: Named, target: Named, by: str, below: Subcategory | None = Non
         source, target, below = present(source), offered(target), below and offered(below)
         refuse_merge(source, target, below)
         if isinstance(source, Subcategory):
-            return merge_subcategory(source, target, by)
-        others = dict(counterparts(source, target))
-        added: dict[str, Subcategory] = {}
-        for row, other in others.items():
-            alike = other or added.get(look(row.name)) or counterpart_for(row, target)
-            others[row] = added[look(row.name)] = alike
-        becoming: dict[Keys, Keys] = {(source.pk, None): (target.pk, below.pk if below else None)}
-        becoming |= {(source.pk, row.pk): (other.category_id, other.pk) for row, other in others.items()}
-        moved, joined = go_over(becoming)
-        for row, other in others.items():
-            become(row, other)
-        become_category(source, target, below)
-        follow_in_proposals([source.name], by)
-        return Changed(f"“{source}” is now part of “{below or target}”.", target, moved, joined)
+            said = become_subcategory(source, target, by)
+        else:
+            said = merge_names(source, target, below, by)
+    return Changed(said, target, *finish(by))
 
 
-def merge_subcategory(source: Subcategory, target: Subcategory, by: str) -> Changed:
-    moved, joined = go_over({(source.category_id, source.pk): (target.category_id, target.pk)})
+def merge_names(source: Category, target: Category, below: Subcategory | None, by: str) -> str:
+    """Make one category's names former ones of another's; what was done, in a sentence."""
+    others = dict(counterparts(source, target))
+    added: dict[str, Subcategory] = {}
+    for row, other in others.items():
+        alike = other or added.get(look(row.name)) or counterpart_for(row, target)
+        others[row] = added[look(row.name)] = alike
+    for row, other in others.items():
+        become(row, other)
+    become_category(source, target, below)
+    follow_in_proposals([source.name], by)
+    return f"“{source}” is now part of “{below or target}”."
+
+
+def become_subcategory(source: Subcategory, target: Subcategory, by: str) -> str:
+    """Make one subcategory's name a former one of another's; what was done, in a sentence."""
+    said = f"“{source}” is now “{target}”."
     become(source, target)
     spread(source.category)
     follow_in_proposals([source.category.name], by)
-    return Changed(f"“{source}” is now “{target}”.", target, moved, joined)
+    return said
 
 
 def move(row: Subcategory, target: Category, by: str) -> Changed:
@@ -352,7 +394,9 @@ def move(row: Subcategory, target: Category, by: str) -> Changed:
     with changing(by):
         row, target = present(row), offered(target)
         refuse_move(row, target)
-        return merge_subcategory(row, counterpart_for(row, target), by)
+        other = counterpart_for(row, target)
+        said = become_subcategory(row, other, by)
+    return Changed(said, other, *finish(by))
 
 
 def refuse_merge(source: Named, target: Named, below: Subcategory | None) -> None:
@@ -438,15 +482,17 @@ def map_flat(mapping: FlatMapping, by: str) -> Changed:
     """
     with changing(by):
         steps = flat_steps(mapping)
-        becoming = {(source.pk, None): (target.pk, below.pk if below else None) for source, target, below, _ in steps}
-        stay = [(source.pk, None) for source, *_, stays in steps if stays]
-        moved, joined = go_over(becoming, stay) if steps else (0, 0)
         for source, target, below, stays in steps:
             if not stays:
                 become_category(source, target, below)
         if gone := [source.name for source, *_, stays in steps if not stays]:
             follow_in_proposals(gone, by)
-    return Changed(f"Mapped: {counted(len(steps), 'flat name')}.", None, moved, joined)
+    staying = {
+        (source.pk, None): (target.pk, below.pk if below else None) for source, target, below, stays in steps if stays
+    }
+    moved, joined = go_over(staying, by, imported_only=staying) if staying else (0, 0)
+    others = finish(by)
+    return Changed(f"Mapped: {counted(len(steps), 'flat name')}.", None, moved + others[0], joined + others[1])
 
 
 def flat_steps(mapping: FlatMapping) -> list[tuple[Category, Category, Subcategory | None, bool]]:
@@ -532,7 +578,10 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 # What they would do -------------------------------------------------------------------------------
 
-UNDO_MERGE = "A merge is reverted in the history; the name that went stays as a former one."
+UNDO_MERGE = (
+    "A merge cannot be taken back as one. The history says which videos were where; to part them again, add a"
+    " category, choose its videos in the list, and replace the pair."
+)
 
 
 def preview_rename(row: Named, name: str) -> Preview:

@@ -298,6 +298,7 @@ class NamesAdmin(admin.ModelAdmin):
             everything=everything,
             alike=alike([*everything.placed, *everything.new, *everything.retired]),
             may_add=request.user.has_perm("videos.add_category"),
+            unfinished=taxonomy.unfinished(),
             opened=int(opened) if is_key(opened) else None,
         )
 
@@ -367,6 +368,7 @@ class CategoryAdmin(NamesAdmin):
                 path(f"{verb}/", view(self.action_view), {"verb": verb}, name=f"videos_category_{verb}")
                 for verb in ACTIONS
             ),
+            path("finish/", view(self.finish_view), name="videos_category_finish"),
             path("reorder/", view(self.reorder_view), name="videos_category_reorder"),
             path("flat-names/", view(self.flat_view), name="videos_category_flat"),
             *super().get_urls(),
@@ -410,6 +412,15 @@ class CategoryAdmin(NamesAdmin):
             merge_instead=merge_address(row, clash) if clash else "",
             back=address_of(row),
         )
+
+    def finish_view(self, request: HttpRequest) -> HttpResponse:
+        """Go on with a merge that was interrupted."""
+        self.require_change(request)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        moved, joined = taxonomy.finish(request.user.get_username())
+        messages.success(request, f"Finished: {taxonomy.counted(moved + joined, 'pair')} went over.")
+        return HttpResponseRedirect(reverse("admin:videos_category_changelist"))
 
     def reorder_view(self, request: HttpRequest) -> HttpResponse:
         """Save the order that the numbers and the button of a list say."""

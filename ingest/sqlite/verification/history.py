@@ -46,6 +46,8 @@ def actor(event: models.Model) -> str:
             return user_name(user)
         case {"import_sqlite": sha256}:
             return snapshot_name(sha256)
+        case {"curator": str(name)} | {"token": str(name)} if name:
+            return printable(name)
         case {"name": str(name)} if name:
             return printable(name)
         case {"url": str(url)}:
