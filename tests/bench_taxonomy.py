@@ -99,7 +99,8 @@ def measure(port: int, verbs: dict[str, Callable[[], Any]], category: str, expec
         waits = ", ".join(f"{name} {client.longest() * 1000:.0f} ms" for name, client in clients.items())
         moved = f"{done.moved:,} pairs went over, {done.joined:,} joined" if done.moved else "no pair is written"
         print(
-            f"{name}: {waited:.2f} s until it had the names, {seconds:.2f} s in all, {moved}; longest meanwhile: {waits}",
+            f"{name}: {waited:.2f} s until it had the names, {seconds:.2f} s in all, {moved};",
+            f"longest meanwhile: {waits}",
             flush=True,
         )
     for client in clients.values():
