@@ -127,6 +127,16 @@ if DATABASE_URL:
 else:
     DATABASES = {"default": {"ENGINE": "ytv2.embedded_postgres", "NAME": "ytv2"}}
 DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+# A server that vanished without a word must not hold a thread for minutes; DATABASE_URL may say otherwise.
+DATABASES["default"]["OPTIONS"] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+} | DATABASES["default"].get("OPTIONS", {})
+# Reading changes nothing, and /health must not ask the database who is signed in.
+PGHISTORY_MIDDLEWARE_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # A snapshot of the old dashboard that `migrate` imports once. Unset: nothing is imported.

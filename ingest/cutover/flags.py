@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db import DatabaseError
+from django.db import Error
 from django.utils import timezone
 
 from ingest.models import Flag, FlagName
@@ -25,7 +25,7 @@ def current_or_unset() -> Flags:
     """The same; while the database does not answer, none is set, so that the page of that error can be shown."""
     try:
         return current()
-    except DatabaseError:
+    except Error:
         return Flags()
 
 
