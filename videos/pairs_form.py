@@ -21,8 +21,11 @@ class InvalidPairs(ValueError):
 
 @dataclass(frozen=True)
 class Option:
+    """A way to choose; `name` is the label's own part, below its group."""
+
     value: str
     label: str
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,10 @@ class PairsForm:
             Group(
                 category.name,
                 (
-                    *(Option(value_of(category.pk, below.pk), below.name) for below in subcategories),
+                    *(
+                        Option(value_of(category.pk, below.pk), f"{category.name} › {below.name}", below.name)
+                        for below in subcategories
+                    ),
                     Option(value_of(category.pk), f"{category.name} (no subcategory)"),
                 ),
             )
@@ -94,6 +100,12 @@ class PairsForm:
     def proposed(self) -> list[str]:
         """What a machine proposes, as a person reads it."""
         return [names_of(Pair(*pair, Origin.AI)) for pair in self.proposal.pairs] if self.proposal else []
+
+    @property
+    def preferred(self) -> str:
+        """The categories that the video is in or is proposed for, as JSON: what is found below them comes first."""
+        proposed = [category for category, _ in self.proposal.pairs] if self.proposal else []
+        return json.dumps([*(pair.category for pair in self.pairs), *proposed])
 
     @property
     def is_to_confirm(self) -> bool:

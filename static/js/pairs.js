@@ -14,7 +14,7 @@ class PairPicker extends HTMLElement {
     this.options = [...lists[0].querySelectorAll("option")].filter(({ value }) => value).map((option) => {
       const category = option.closest("optgroup").label;
       const isWhole = option.value.endsWith(":") && option.closest("optgroup").dataset.retired === undefined;
-      return { value: option.value, category, label: isWhole ? category : option.text, isWhole, words: words(`${category} ${option.text}`) };
+      return { value: option.value, category, label: isWhole ? category : option.dataset.name || option.text, isWhole, words: words(`${category} ${option.text}`) };
     });
     this.preferred = new Set(this.dataset.preferred ? JSON.parse(this.dataset.preferred) : []);
     const chosen = lists.map(({ value }) => value).filter(Boolean);

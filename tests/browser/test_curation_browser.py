@@ -151,6 +151,14 @@ def test_order_removal_and_the_way_through_the_list(open_page: OpenPage, library
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".messagelist")).to_contain_text("World War II (WWII) › Aftermath & Reconstruction, Technology")
     assert pairs(key) == [WAR, ("Technology", "Cybersecurity")]
+    # What is found below a category that the video is in comes first.
+    expect(box(page)).to_be_focused()
+    page.keyboard.type("world aft")
+    expect(page.get_by_role("option")).to_have_text(["World War I (WWI) › Aftermath & Interwar"])
+    page.keyboard.press("Escape")
+    page.keyboard.type("world ho")
+    expect(page.get_by_role("option").first).to_contain_text("World War II (WWII)")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Remove World War II").click()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".messagelist")).to_contain_text(": Technology › Cybersecurity")
@@ -209,12 +217,12 @@ def test_what_was_decided_meanwhile_is_shown_and_not_overwritten(open_page: Open
 def test_without_scripts_lists_take_the_place_of_the_picker(open_page: OpenPage, library):
     page = sign_in(open_page, "/", java_script_enabled=False)
     page.goto(f"/curate/{library[0]}/")
-    page.get_by_label("One more category").select_option(label=WAR[1])
+    page.get_by_label("One more category").select_option(label=" › ".join(WAR))
     page.get_by_role("button", name="Save").click()
     assert pairs(library[0]) == [WAR]
     page.goto(f"/admin/videos/curation/{library[5]}/change/")
     page.get_by_label("Category 1").select_option(label="Remove")
-    page.get_by_label("One more category").select_option(label=WAR[1])
+    page.get_by_label("One more category").select_option(label=" › ".join(WAR))
     page.get_by_role("button", name="Save and next").click()
     assert pairs(library[5]) == [WAR]
 
@@ -251,8 +259,8 @@ def test_axe_finds_nothing_and_the_policy_holds(open_page: OpenPage, library, co
     page.locator("[name=_selected_action]").first.check()
     page.locator("[name=action]").first.select_option("replace_pair")
     page.get_by_role("button", name=re.compile("^(Run|Go)")).first.click()
-    page.get_by_label("Replace").select_option(label=WAR[1])
-    page.get_by_label("by", exact=True).select_option(label=WEB[1])
+    page.get_by_label("Replace").select_option(label=" › ".join(WAR))
+    page.get_by_label("by", exact=True).select_option(label=" › ".join(WEB))
     page.get_by_role("button", name="Show what changes").click()
     expect(page.locator(".bulk-numbers")).to_contain_text("1 of 1")
     look("bulk")
