@@ -205,7 +205,7 @@ def test_a_page_takes_the_same_queries_for_any_number_of_videos(curator):
     ten = queries()
     for number in range(10, 20):
         turn_away(deleted_video(number), 2)
-    assert queries() == ten <= 6
+    assert queries() == ten <= 7
 
 
 # Restoring

@@ -152,7 +152,7 @@ class TestList:
 
     def test_the_number_of_queries_does_not_grow(self, three, admin_client, django_assert_max_num_queries):
         orphans("more.db", 17, 3)
-        with django_assert_max_num_queries(19):
+        with django_assert_max_num_queries(20):
             assert len(admin_client.get(LIST).context["cl"].result_list) == 20
 
     def test_hostile_messages_are_only_text(self, one, admin_client):
