@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import pghistory
 from django.contrib.auth import get_user_model
 from django.db import connection, models
 from django.utils import timezone
@@ -160,22 +161,23 @@ def stream(
     if video_id:
         transactions = transactions_of([video_id])
         found = [transaction for transaction in transactions if transaction.at < at]
-        entries = [entry for entry in entries_of(found[:limit], [video_id]) if matches(entry, who)]
-        return entries, found[limit - 1].at if len(found) > limit else None
+        return entries_of(by_whom(found[:limit], who), [video_id]), found[limit - 1].at if len(found) > limit else None
     entries: list[Entry] = []
     for _ in range(20 if who else 1):
         times = moments(at, limit)
         if not times:
             return entries, None
-        entries += [entry for entry in entries_of(transactions_at(times)) if matches(entry, who)]
+        entries += entries_of(by_whom(transactions_at(times), who))
         at = times[-1]
         if len(entries) >= limit or len(times) < limit:
             break
     return entries, at if len(times) == limit else None
 
 
-def matches(entry: Entry, who: str) -> bool:
-    return who.casefold() in str(entry.actor).casefold()
+def by_whom(transactions: Sequence[Transaction], who: str) -> list[Transaction]:
+    """Those of somebody whose kind or name has this in it."""
+    actors = actors_of(transactions)
+    return [one for one in transactions if who.casefold() in str(actors[one]).casefold()]
 
 
 def transactions_at(times: Sequence[datetime]) -> list[Transaction]:
@@ -281,12 +283,16 @@ class Past:
         touched = [one for one in self.rows[model] if one in transactions]
         return self.rows[model][touched[-1]][0] if touched else None
 
+    def title_before(self, transactions: Collection[Transaction]) -> Row:
+        """The title and the delete before the earliest of these transactions."""
+        touched = [one for one in self.titles if one in transactions]
+        return self.titles[touched[-1]][0] if touched else self.title_now
+
 
 def pasts_of(video_ids: Collection[str]) -> dict[str, Past]:
     """How each of these videos came to be what it is."""
     keys = list(video_ids)
     pasts = {key: Past([], {model: {} for model in EVENTS}, {}, {}, {}) for key in keys}
-    order: dict[str, dict[Transaction, None]] = {key: {} for key in keys}
     for model, event_model in EVENTS.items():
         columns = [column.attname for column in model._meta.concrete_fields]
         key_column = model._meta.pk.attname
@@ -306,7 +312,6 @@ def pasts_of(video_ids: Collection[str]) -> dict[str, Past]:
             else:
                 rows[event[key_column]] = event
             steps[transaction] = (in_order(rows.values()), after)
-            order[event["video_id"]][transaction] = None
     titles = {row["pk"]: row for row in Video.objects.filter(pk__in=keys).values("pk", *TITLE)}
     for key in keys:
         pasts[key].title_now = {name: titles[key][name] for name in TITLE} if key in titles else {}
@@ -319,10 +324,25 @@ def pasts_of(video_ids: Collection[str]) -> dict[str, Past]:
         after = pasts[key].titles[transaction][1] if transaction in pasts[key].titles else latest[key]
         pasts[key].titles[transaction] = (before, after)
         latest[key] = before
-        order[key][transaction] = None
     for key in keys:
-        pasts[key].transactions = sorted(order[key], key=lambda one: one.at, reverse=True)
+        past = pasts[key]
+        past.transactions = as_written([*past.rows.values(), past.titles])
     return pasts
+
+
+def as_written(tables: Iterable[Iterable[Transaction]]) -> list[Transaction]:
+    """The transactions of several tables, newest first, each table's own in the order given.
+
+    Of two in different tables the one that began later is the newer. One that began earlier may have written later.
+    """
+    waiting = [list(table)[::-1] for table in tables]
+    ordered: list[Transaction] = []
+    while waiting := [table for table in waiting if table]:
+        later = {one for table in waiting for one in table[:-1]}
+        heads = {table[-1] for table in waiting}
+        ordered.append(max(heads - later or heads, key=lambda one: one.at))
+        waiting = [[one for one in table if one != ordered[-1]] for table in waiting]
+    return ordered
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
@@ -406,76 +426,102 @@ def revert(
     of its own. It is in the history itself, and can be reverted. Raises ValueError without a name.
     """
     chosen = set(transactions)
-    keys = sorted(
-        set(video_ids) if video_ids is not None else {key for one in chosen for key in videos_of(one)}
-    )  # fmt: skip
+    keys = sorted(set(video_ids) if video_ids is not None else changed_videos(chosen))
     reverted = Reverted()
+    if is_dry_run:
+        for batch in batches(keys):
+            look_at(batch, chosen, reverted, force=force)
+        return reverted
     to_restore: list[str] = []
     to_delete: list[tuple[str, str]] = []
-    with deciding(by):
-        share_names()
-        for start in range(0, len(keys), AT_ONCE):
-            batch = keys[start : start + AT_ONCE]
-            live = set(lock(batch))
-            going_back: dict[str, tuple[Past, Collection[Transaction]]] = {}
-            for key, past in pasts_of(batch).items():
-                if reason := obstacle(past, chosen, force=force, is_live=key in live):
-                    reverted.skipped.append((key, reason))
-                    continue
-                # Of a deleted video only when the delete is taken back as well, which follows.
-                undone = past.transactions[: last_chosen(past, chosen) + 1]
-                reverted.videos.append(key)
-                if is_dry_run:
-                    continue
-                going_back[key] = (past, undone)
-                titles = [one for one in past.titles if one in undone]
-                if titles:
-                    before = past.titles[titles[-1]][0]
+    # All of it is one action in the history, the deletes and restores too.
+    with pghistory.context(reverted=True):
+        with deciding(by):
+            share_names()
+            for batch in batches(keys):
+                lock(batch)
+                going_back = look_at(batch, chosen, reverted, force=force)
+                for key, (past, undone) in going_back.items():
+                    before = past.title_before(undone)
                     if before["title"] != past.title_now["title"]:
                         Video.objects.filter(pk=key).update(title=before["title"], updated_at=timezone.now())
                     if past.title_now["deleted_at"] and not before["deleted_at"]:
                         to_restore.append(key)
                     elif before["deleted_at"] and not past.title_now["deleted_at"]:
                         to_delete.append((key, before["deleted_reason"]))
-            put_back(going_back)
-    for video in Video.objects.filter(pk__in=to_restore):
-        video.restore_by(by)
-    for key, reason in to_delete:
-        Video.objects.get(pk=key).delete_by(by, reason)
+                put_back(going_back)
+        for video in Video.objects.filter(pk__in=to_restore):
+            video.restore_by(by)
+        for key, reason in to_delete:
+            Video.objects.get(pk=key).delete_by(by, reason)
     return reverted
 
 
+def batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), AT_ONCE):
+        yield keys[start : start + AT_ONCE]
+
+
+# A video's past, and the latest transactions of it that are to be undone.
+GoingBack = Mapping[str, tuple[Past, Collection[Transaction]]]
+
+
+def look_at(batch: Sequence[str], chosen: Collection[Transaction], reverted: Reverted, *, force: bool) -> GoingBack:
+    """Which of these videos go back, by video_id; `reverted` has them as well, and the others with the reason."""
+    going_back: dict[str, tuple[Past, Collection[Transaction]]] = {}
+    later: dict[str, Transaction] = {}
+    reasons: dict[str, str] = {}
+    for key, past in pasts_of(batch).items():
+        undone = past.transactions[: last_chosen(past, chosen) + 1]
+        others = [one for one in undone if one not in chosen]
+        if not undone:
+            reasons[key] = "It was not changed by this, or the history of it was erased."
+        elif others and not force:
+            later[key] = others[0]
+        # Of a deleted video only when the delete is taken back as well.
+        elif past.title_now["deleted_at"] and not any(one in undone for one in past.titles):
+            reasons[key] = "It is deleted."
+        else:
+            going_back[key] = (past, undone)
+    wanted = pairs_before(going_back)
+    now = named({key: past.now[Categorization] for key, (past, _) in going_back.items()})
+    for key, (past, undone) in going_back.items():
+        if wanted.get(key, now[key]) == now[key] and stays(past, undone):
+            reasons[key] = "It is so already, or its category of then is a former name of the one of now."
+    actors = actors_of(later.values())
+    for key, other in later.items():
+        reasons[key] = f"It was changed since by {actors[other]}, at {other.at:%Y-%m-%d %H:%M:%S} UTC."
+    reverted.skipped += sorted(reasons.items())
+    going_back = {key: past for key, past in going_back.items() if key not in reasons}
+    reverted.videos += going_back
+    return going_back
+
+
 def last_chosen(past: Past, chosen: Collection[Transaction]) -> int:
-    return max(index for index, one in enumerate(past.transactions) if one in chosen)
+    return max((index for index, one in enumerate(past.transactions) if one in chosen), default=-1)
 
 
-def obstacle(past: Past, chosen: Collection[Transaction], *, force: bool, is_live: bool) -> str:
-    """Why a video cannot be brought back; empty if it can."""
-    if not any(one in chosen for one in past.transactions):
-        return "It was not changed by this, or the history of it was erased."
-    undone = past.transactions[: last_chosen(past, chosen) + 1]
-    others = [one for one in undone if one not in chosen]
-    # A transaction that began earlier may have written later: each table's own order says so.
-    for steps in (*past.rows.values(), past.titles):
-        newest_first = list(steps)
-        places = [place for place, one in enumerate(newest_first) if one in chosen]
-        others += [one for one in newest_first[: max(places, default=0)] if one not in chosen]
-    if others and not force:
-        actor = actors_of(others[:1])[others[0]]
-        return f"It was changed since by {actor}, at {others[0].at:%Y-%m-%d %H:%M:%S} UTC."
-    if not is_live and not any(one in undone for one in past.titles):
-        return "It is deleted."
-    return ""
-
-
-def put_back(pasts: Mapping[str, tuple[Past, Collection[Transaction]]]) -> None:
-    """Give locked videos the rows that they had before these transactions, by video_id."""
-    pairs = {key: past.rows_before(Categorization, undone) for key, (past, undone) in pasts.items()}
-    pairs = {key: rows for key, rows in pairs.items() if rows is not None}
-    Categorization.objects.filter(video__in=pairs).delete()
-    Categorization.objects.add(
-        {key: of_one for key, of_one in Categorization.objects.with_present_names(named(pairs)).items() if of_one}
+def stays(past: Past, undone: Collection[Transaction]) -> bool:
+    """Whether all but the categories of a video is already what it was before these transactions."""
+    before, now = past.title_before(undone), past.title_now
+    return (
+        all(past.rows_before(model, undone) in (None, past.now[model]) for model in (Review, Proposal))
+        and before["title"] == now["title"]
+        and (before["deleted_at"] is None) == (now["deleted_at"] is None)
     )
+
+
+def pairs_before(pasts: GoingBack) -> dict[str, list[Pair]]:
+    """The pairs that these transactions found, with the names of now, by video_id, where they changed any."""
+    rows = {key: past.rows_before(Categorization, undone) for key, (past, undone) in pasts.items()}
+    return Categorization.objects.with_present_names(named({key: of for key, of in rows.items() if of is not None}))
+
+
+def put_back(pasts: GoingBack) -> None:
+    """Give locked videos the rows that they had before these transactions, by video_id."""
+    pairs = pairs_before(pasts)
+    Categorization.objects.filter(video__in=pairs).delete()
+    Categorization.objects.add({key: of_one for key, of_one in pairs.items() if of_one})
     for model in (Review, Proposal):
         wanted = {}
         for key, (past, undone) in pasts.items():
@@ -516,14 +562,17 @@ def transactions_of_context(context: UUID) -> list[Transaction]:
         return [Transaction(at, context) for (at,) in cursor.fetchall()]
 
 
-def transactions_by(who: str, since: datetime, until: datetime) -> list[Transaction]:
-    """What one person, token or import did in a period, newest first; `who` is the whole name."""
+def transactions_by(who: str, since: datetime, until: datetime, kind: str = "") -> list[Transaction]:
+    """What one person, token or import did in a period, newest first; `who` is the whole name.
+
+    `kind` is that of an Actor, because a person and a token may have one name; empty: any.
+    """
     found: list[Transaction] = []
     at = until
     while times := moments(at, 1000):
         within = transactions_at([time for time in times if time >= since])
         actors = actors_of(within)
-        found += [one for one in within if actors[one].name == who]
+        found += [one for one in within if actors[one].name == who and kind in ("", actors[one].kind)]
         if times[-1] < since or len(times) < 1000:
             break
         at = times[-1]

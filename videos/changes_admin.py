@@ -92,7 +92,7 @@ class HistoryAdmin(admin.ModelAdmin):
                 pk__in=[*planned.videos[:NAMED], *(key for key, _ in planned.skipped[:NAMED])]
             ).values_list("pk", "title")
         )
-        names = ("at", "context", "video", "who", "since", "until")
+        names = ("at", "context", "video", "who", "kind", "since", "until")
         context = self.page(request, "Take back") | {
             "problem": problem,
             "videos": [(key, titles.get(key) or key) for key in planned.videos[:NAMED]],
@@ -102,6 +102,7 @@ class HistoryAdmin(admin.ModelAdmin):
             "fields": [(name, text(asked, name)) for name in names if text(asked, name)],
             "may_insist": bool(video_id and planned.skipped),
             "who": text(asked, "who"),
+            "kind": text(asked, "kind"),
             "since": text(asked, "since"),
             "until": text(asked, "until"),
             "asks": not transactions,
@@ -156,6 +157,8 @@ def chosen(asked: Mapping[str, str]) -> tuple[list[Transaction], str]:
         context = UUID(text(asked, "context")) if text(asked, "context") else None
     except ValueError:
         return [], "This link is damaged. Take the change from the history."
+    if text(asked, "at") and not at:
+        return [], "This link is damaged. Take the change from the history."
     if at:
         return [Transaction(at, context)], ""
     if context:
@@ -164,7 +167,7 @@ def chosen(asked: Mapping[str, str]) -> tuple[list[Transaction], str]:
         since, until = moment(asked, "since"), moment(asked, "until")
         if not since or not until:
             return [], "Say from when until when, as 2025-09-01T12:00, in UTC."
-        found = transactions_by(who, since, until)
+        found = transactions_by(who, since, until, text(asked, "kind"))
         return found, "" if found else f"Nothing was changed by {who} in this time."
     return [], ""
 
