@@ -1,4 +1,4 @@
-"""Taking changes back: what was wrong before."""
+"""Taking changes back: in order, without locks for a look, in somebody's name, and not more than was asked for."""
 
 import threading
 
