@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -10,6 +11,11 @@ from videos.search import remembered
 
 # A shell lets what it runs in the background ignore Ctrl-C, and so would the processes that tests start and stop.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("ytv2", deadline=None)
+hypothesis.settings.load_profile("ytv2")
 
 
 @pytest.fixture(scope="session")
