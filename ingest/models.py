@@ -258,10 +258,13 @@ class FlagName(models.TextChoices):
     """What the processes look up for each request, so that all turn at once."""
 
     FROZEN = "FROZEN", "writes are refused, reads go on"
+    READ_FROM_POSTGRES = "READ_FROM_POSTGRES", "lists, searches and pages are answered from PostgreSQL"
+    DUAL_WRITE_MODE = "DUAL_WRITE_MODE", "what is written and deleted here goes to the old system as well"
+    SHADOW_READS = "SHADOW_READS", "a sample of what is read is asked of the old system as well, and compared"
 
 
 class Flag(models.Model):
-    """A flag that somebody has set or taken off; without a row it is off (ingest/cutover/flags.py)."""
+    """A flag that somebody has set or taken off; without a row it is as the settings say (ingest/cutover/flags.py)."""
 
     name = models.CharField(max_length=20, primary_key=True, choices=FlagName.choices)
     value = models.BooleanField()
@@ -293,3 +296,114 @@ class CutoverStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb}: {self.outcome}"
+
+
+class OutboxEntry(models.Model):
+    """A video that has changed here since the old system was told last (ingest/cutover/dual_write.py).
+
+    Triggers write it in the transaction of the change, while DUAL_WRITE_MODE is on. What is sent is the video as it is
+    then, so each entry can be sent again, and in what order entries of one video are made up for does not matter.
+    """
+
+    video_id = models.TextField(primary_key=True)
+    sequence = models.BigIntegerField(help_text="Grows with each change of any video: the order of sending.")
+    enqueued_at = models.DateTimeField(default=timezone.now, help_text="When the first change was made that waits.")
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    last_error = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ("sequence",)
+        verbose_name = "change that waits for the old system"
+        verbose_name_plural = "outbox of dual write"
+
+    def __str__(self) -> str:
+        return f"{self.video_id} ({self.sequence})"
+
+
+class Delivery(models.Model):
+    """One video told to the old system, and whether both say the same of it afterwards."""
+
+    class Action(models.TextChoices):
+        WRITE = "write", "written"
+        DELETE = "delete", "deleted"
+
+    class Parity(models.TextChoices):
+        EQUAL = "equal", "both say the same"
+        DIFFERENT = "different", "they differ"
+        UNKNOWN = "unknown", "the old system could not be asked"
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    video_id = models.TextField()
+    sequence = models.BigIntegerField()
+    action = models.CharField(max_length=6, choices=Action.choices)
+    attempts = models.PositiveIntegerField(help_text="How often it was tried, this time included.")
+    parity = models.CharField(max_length=9, choices=Parity.choices)
+    differences = models.JSONField(default=list, help_text="For each field that differs: its name, old, and new.")
+
+    class Meta:
+        ordering = ("-pk",)
+        verbose_name_plural = "deliveries of dual write"
+        indexes = (models.Index(fields=("video_id", "-id"), name="ingest_delivery_video"),)
+
+    def __str__(self) -> str:
+        return f"{self.video_id}: {self.action}, {self.parity}"
+
+
+class ShadowRead(models.Model):
+    """A request that the old system was asked as well, and answered otherwise (ingest/cutover/shadow.py)."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    request = models.TextField(help_text="The path with its query.")
+    differences = models.JSONField(default=list, help_text="Where, old, new.")
+
+    class Meta:
+        ordering = ("-pk",)
+        verbose_name = "disagreement of shadow reads"
+        verbose_name_plural = "disagreements of shadow reads"
+
+    def __str__(self) -> str:
+        return self.request
+
+
+class ShadowCount(models.Model):
+    """How many requests of a day were compared, and how many of them disagreed."""
+
+    day = models.DateField(primary_key=True)
+    compared = models.PositiveBigIntegerField(default=0)
+    disagreed = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-day",)
+        verbose_name = "day of shadow reads"
+        verbose_name_plural = "days of shadow reads"
+
+    def __str__(self) -> str:
+        return f"{self.day}: {self.compared} compared, {self.disagreed} disagreed"
+
+
+class Phase(models.TextChoices):
+    """Where the cut-over stands (ingest/cutover/state.py)."""
+
+    PARALLEL = "parallel", "the old system is in charge; this one runs beside it"
+    FROZEN = "frozen", "writes are refused while the library is being moved"
+    SYNCED = "synced", "the newest snapshot is in the database"
+    VERIFIED = "verified", "the database was proven equal to the snapshot"
+    LIVE = "live", "this system is in charge; the way back is open"
+    FINALISED = "finalised", "the old system is gone"
+
+
+class Cutover(models.Model):
+    """The one row that says where the cut-over stands; without it, at the beginning."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    phase = models.CharField(max_length=9, choices=Phase.choices, default=Phase.PARALLEL)
+    since = models.DateTimeField(default=timezone.now)
+    snapshot_sha256 = models.CharField(max_length=64, blank=True, default="", help_text="What `sync` has imported.")
+    live_since = models.DateTimeField(null=True, help_text="When this system was put in charge.")
+
+    class Meta:
+        constraints = (models.CheckConstraint(condition=Q(pk=1), name="ingest_cutover_one"),)
+
+    def __str__(self) -> str:
+        return self.phase

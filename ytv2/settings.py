@@ -142,6 +142,18 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # A snapshot of the old dashboard that `migrate` imports once. Unset: nothing is imported.
 SQLITE_SNAPSHOT = env.str("SQLITE_SNAPSHOT", default="")
 
+# The old system, until the cut-over is finalised (docs/cutover.md): its SQLite file, and where its dashboard answers.
+LEGACY_SQLITE = env.str("LEGACY_SQLITE", default="")
+LEGACY_URL = env.str("LEGACY_URL", default="")
+# The first values of the cut-over's flags; a value that was set with `manage.py cutover` wins over them.
+READ_FROM_POSTGRES = env.bool("READ_FROM_POSTGRES", default=True)
+DUAL_WRITE_MODE = env.bool("DUAL_WRITE_MODE", default=False)
+SHADOW_READS = env.bool("SHADOW_READS", default=False)
+# Of so many requests of the read API one is compared while SHADOW_READS is on.
+SHADOW_READS_ONE_IN = env.int("SHADOW_READS_ONE_IN", default=10)
+# Where the cut-over keeps its snapshots, reports and ways back.
+CUTOVER_DIR = Path(env.str("CUTOVER_DIR", default=str(BASE_DIR / "cutover")))
+
 # The worker's two secrets. /health/ingest tells whether one is set.
 INGEST_TOKEN = env.str("INGEST_TOKEN", default="")
 SYNC_SECRET = env.str("SYNC_SECRET", default="")
