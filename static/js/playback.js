@@ -32,7 +32,8 @@ let saved = 0;
 
 export const current = () => track?.video_id ?? null;
 export const isPlaying = () => isWanted;
-export const position = () => (audio.readyState ? audio.currentTime : start);
+// A file that has just come is at 0 for a moment, before it is where it is to begin.
+export const position = () => start || (audio.readyState ? audio.currentTime : 0);
 export const duration = () => (Number.isFinite(audio.duration) ? audio.duration : (track?.audio_duration_seconds ?? 0));
 
 export function status() {
@@ -72,8 +73,10 @@ export const skip = (seconds) => seek(position() + seconds);
 export function seek(seconds) {
   if (!track) return;
   const target = Math.max(0, Math.min(seconds, duration() || seconds));
-  if (audio.readyState) audio.currentTime = target;
-  else start = target;
+  if (audio.readyState) {
+    audio.currentTime = target;
+    start = 0;
+  } else start = target;
   save();
   told("player:time");
 }

@@ -93,6 +93,15 @@ def button(page: Page, name: str) -> Locator:
     return player(page).get_by_role("button", name=name, exact=True)
 
 
+# Keeps every text that the elapsed time ever has.
+WATCH_ELAPSED = """() => {
+  const box = document.querySelector(".player-elapsed");
+  window.shown = [box.textContent];
+  const everything = { childList: true, characterData: true, subtree: true };
+  new MutationObserver(() => window.shown.push(box.textContent)).observe(box, everything);
+}"""
+
+
 def expect_playing(page: Page, number: int) -> None:
     expect(page.locator("#player")).to_have_attribute("data-state", "playing")
     expect(page.locator(".player-title")).to_have_text(f"Video number {number}")
@@ -280,10 +289,12 @@ def test_a_reload_finds_the_track_paused_where_it_was(open_page: OpenPage, libra
     expect(card(page, 13).locator("[data-listen]")).to_have_text(re.compile("^Play"))
     assert 15 <= elapsed(page) < 50
     assert requests == [], "nothing is loaded before it is played"
+    page.evaluate(WATCH_ELAPSED)
     page.locator("body").press("Space")
     expect_playing(page, 13)
     expect_sound_goes_on(page)
     assert 15 <= elapsed(page) < 55
+    assert "0:00" not in page.evaluate("window.shown"), "the place in the file does not jump while it loads"
     button(page, "Next").click()
     expect_playing(page, 11)
     assert elapsed(page) < 15
