@@ -47,3 +47,10 @@ def post_fork(server: Any, worker: Any) -> None:
     """Before the worker starts its threads. Other C libraries have no such call, and no such need."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, HEAPS)
+
+
+def post_worker_init(worker: Any) -> None:
+    """When the site is loaded: what goes on beside the requests, in a thread of each worker."""
+    from ingest.cutover import background
+
+    background.start()

@@ -14,7 +14,7 @@ from django.db.models import Case, Count, Model, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, slugify
@@ -26,8 +26,10 @@ from .models import (
     SCHEMA_TABLE,
     AudioFile,
     CutoverStep,
+    Delivery,
     ImageFile,
     IngestLogEntry,
+    OutboxEntry,
     Outcome,
     QuarantinedRow,
     RowOutcome,
@@ -648,6 +650,39 @@ class CutoverStepAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: CutoverStep | None = None) -> bool:
         return False
+
+
+@admin.register(OutboxEntry)
+class OutboxEntryAdmin(ReadOnlyAdmin):
+    list_display = ("video_id", "enqueued_at", "attempts", "next_attempt_at", "shown_error")
+    search_fields = ("video_id",)
+    sortable_by = ()
+    fields = ("video_id", "sequence", "enqueued_at", "attempts", "next_attempt_at", "shown_error")
+
+    @admin.display(description="last error")
+    def shown_error(self, entry: OutboxEntry) -> SafeString | str:
+        return marked(entry.last_error) if entry.last_error else "–"
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    list_display = ("at", "video_id", "action", "parity", "fields_that_differ", "attempts")
+    list_filter = ("parity", "action")
+    search_fields = ("video_id",)
+    sortable_by = ()
+    fields = ("at", "video_id", "sequence", "action", "attempts", "parity", "shown_differences")
+
+    @admin.display(description="differs in")
+    def fields_that_differ(self, delivery: Delivery) -> str:
+        return ", ".join(one["field"] for one in delivery.differences) or "–"
+
+    @admin.display(description="differences")
+    def shown_differences(self, delivery: Delivery) -> SafeString | str:
+        lines = [
+            format_html("{}: {} in the old system, {} here", one["field"], marked(one["old"]), marked(one["new"]))
+            for one in delivery.differences
+        ]
+        return format_html_join(SafeString("<br>"), "{}", ((line,) for line in lines)) if lines else "none"
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.db.models.signals import post_migrate
 
 
@@ -9,6 +10,12 @@ class IngestConfig(AppConfig):
     verbose_name = "What comes in and goes out"
 
     def ready(self) -> None:
+        from . import checks  # noqa: F401
+
+        if settings.LEGACY_SQLITE:
+            from .cutover.legacy import install_guard
+
+            install_guard()
         post_migrate.connect(import_configured_snapshot, sender=self, dispatch_uid="ingest.import_configured_snapshot")
 
 
@@ -20,7 +27,6 @@ def import_configured_snapshot(using: str, **_: Any) -> None:
     """
     from pathlib import Path
 
-    from django.conf import settings
     from django.core.management import call_command
     from django.core.management.base import CommandError
     from django.db import connections

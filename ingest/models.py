@@ -279,6 +279,7 @@ class CutoverStep(models.Model):
     """One step of moving from the old system to this one, and back: who did it, when, what came of it."""
 
     class Outcome(models.TextChoices):
+        BEGUN = "begun", "begun, and not ended"
         DONE = "done", "done"
         REFUSED = "refused", "refused"
 

@@ -30,6 +30,15 @@ def scratch_database(*, migrated: bool = False) -> Iterator[str]:
     For commands: other threads of the process would be turned as well. It is dropped afterwards; what a killed run has
     left is dropped by the next. Raises ScratchError.
     """
+    with spare_database() as name, turned_to(name):
+        if migrated:
+            call_command("migrate", verbosity=0, interactive=False)
+        yield name
+
+
+@contextmanager
+def spare_database() -> Iterator[str]:
+    """The same, with this process staying at its own database: the name of the new one beside it."""
     keeper = connection.copy()
     try:
         with keeper.cursor() as cursor:
@@ -41,10 +50,7 @@ def scratch_database(*, migrated: bool = False) -> Iterator[str]:
         drop_leftovers(keeper)
         name = create(keeper)
         try:
-            with turned_to(name):
-                if migrated:
-                    call_command("migrate", verbosity=0, interactive=False)
-                yield name
+            yield name
         finally:
             drop(keeper, name)
     finally:
@@ -70,7 +76,7 @@ def turned_to(name: str) -> Iterator[None]:
 
 def create(keeper: DatabaseWrapper) -> str:
     """Create an empty database, with the locale of the own one."""
-    name = PREFIX + token_hex(6)
+    name = prefix(keeper) + token_hex(6)
     with keeper.cursor() as cursor:
         cursor.execute("SELECT datcollate, datctype FROM pg_database WHERE datname = current_database()")
         collate, character_type = cursor.fetchone()
@@ -87,10 +93,18 @@ def create(keeper: DatabaseWrapper) -> str:
     return name
 
 
-def drop_leftovers(keeper: DatabaseWrapper) -> None:
-    """Drop what killed runs have left. The lock is ours, so no other run has one."""
+def prefix(keeper: DatabaseWrapper) -> str:
+    """What the names of this library's scratch databases begin with; another library may be on the same server."""
     with keeper.cursor() as cursor:
-        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX])
+        cursor.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
+        return f"{PREFIX}{cursor.fetchone()[0]}_"
+
+
+def drop_leftovers(keeper: DatabaseWrapper) -> None:
+    """Drop what killed runs have left. The lock, which is of one database too, is ours: no other run has one."""
+    own = prefix(keeper)
+    with keeper.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [own])
         names = [name for (name,) in cursor.fetchall()]
     for name in names:
         drop(keeper, name)

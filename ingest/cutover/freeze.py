@@ -37,6 +37,20 @@ def writing() -> Iterator[None]:
                 cursor.execute("SELECT pg_advisory_unlock_shared(%s)", [WRITES_LOCK])
 
 
+@contextmanager
+def without_writes() -> Iterator[None]:
+    """A transaction in which no write is under way; those that come wait for its end. Raises FreezeTimeout."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [WRITES_LOCK])
+            yield
+    except OperationalError as error:
+        raise FreezeTimeout(
+            f"A write did not end within {WAIT_SECONDS} seconds, so nothing was changed. Try again in a minute."
+        ) from error
+
+
 def freeze(by: str) -> bool:
     """Refuse writes from now on, and wait until none is under way; False if they were frozen before.
 
@@ -44,16 +58,12 @@ def freeze(by: str) -> bool:
     """
     changed = set_flag(FlagName.FROZEN, True, by)
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'")
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [WRITES_LOCK])
-    except OperationalError as error:
+        with without_writes():
+            return changed
+    except FreezeTimeout:
         if changed:
             set_flag(FlagName.FROZEN, False, by)
-        raise FreezeTimeout(
-            f"A write did not end within {WAIT_SECONDS} seconds, so nothing is frozen. Try again in a minute."
-        ) from error
-    return changed
+        raise
 
 
 def unfreeze(by: str) -> bool:

@@ -62,6 +62,13 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.AlterField(
+            model_name="cutoverstep",
+            name="outcome",
+            field=models.CharField(
+                choices=[("begun", "begun, and not ended"), ("done", "done"), ("refused", "refused")], max_length=7
+            ),
+        ),
+        migrations.AlterField(
             model_name="flag",
             name="name",
             field=models.CharField(

@@ -134,6 +134,10 @@ class Ledger:
     def is_changed(self, video_id: str) -> bool:
         return bool(self.database.execute("SELECT 1 FROM change WHERE video_id = ? LIMIT 1", (video_id,)).fetchone())
 
+    def changed_videos(self) -> list[str]:
+        """The keys of all videos of which a change is known."""
+        return [key for (key,) in self.database.execute("SELECT DISTINCT video_id FROM change ORDER BY 1")]
+
     def changes(self) -> list[Change]:
         """The changes by kind and person, the most frequent first."""
         rows = self.database.execute(

@@ -172,6 +172,7 @@ class VerifyReport:
     round_trip: list[RoundTrip] = field(default_factory=list)
     database: list[DatabaseCheck] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    changed_videos: list[str] = field(default_factory=list)
     differences: dict[str, Differences] = field(
         default_factory=lambda: {equation.value: Differences() for equation in Equation}
     )
