@@ -14,7 +14,7 @@ from django.db.models import Case, Count, Model, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, slugify
@@ -25,11 +25,8 @@ from .file_names import NO_TIME
 from .models import (
     SCHEMA_TABLE,
     AudioFile,
-    CutoverStep,
-    Delivery,
     ImageFile,
     IngestLogEntry,
-    OutboxEntry,
     Outcome,
     QuarantinedRow,
     RowOutcome,
@@ -636,55 +633,6 @@ class QuarantinedRowAdmin(ReadOnlyAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-@admin.register(CutoverStep)
-class CutoverStepAdmin(admin.ModelAdmin):
-    list_display = ("at", "verb", "outcome", "by", "message")
-    list_filter = ("verb", "outcome")
-    readonly_fields = ("at", "by", "verb", "outcome", "message", "numbers")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: CutoverStep | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: CutoverStep | None = None) -> bool:
-        return False
-
-
-@admin.register(OutboxEntry)
-class OutboxEntryAdmin(ReadOnlyAdmin):
-    list_display = ("video_id", "enqueued_at", "attempts", "next_attempt_at", "shown_error")
-    search_fields = ("video_id",)
-    sortable_by = ()
-    fields = ("video_id", "sequence", "enqueued_at", "attempts", "next_attempt_at", "shown_error")
-
-    @admin.display(description="last error")
-    def shown_error(self, entry: OutboxEntry) -> SafeString | str:
-        return marked(entry.last_error) if entry.last_error else "–"
-
-
-@admin.register(Delivery)
-class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("at", "video_id", "action", "parity", "fields_that_differ", "attempts")
-    list_filter = ("parity", "action")
-    search_fields = ("video_id",)
-    sortable_by = ()
-    fields = ("at", "video_id", "sequence", "action", "attempts", "parity", "shown_differences")
-
-    @admin.display(description="differs in")
-    def fields_that_differ(self, delivery: Delivery) -> str:
-        return ", ".join(one["field"] for one in delivery.differences) or "–"
-
-    @admin.display(description="differences")
-    def shown_differences(self, delivery: Delivery) -> SafeString | str:
-        lines = [
-            format_html("{}: {} in the old system, {} here", one["field"], marked(one["old"]), marked(one["new"]))
-            for one in delivery.differences
-        ]
-        return format_html_join(SafeString("<br>"), "{}", ((line,) for line in lines)) if lines else "none"
-
-
 def counted(number: int, one: str, many: str) -> str:
     """`1 row is`, `2 rows are`."""
     return f"{number:,} row {one}" if number == 1 else f"{number:,} rows {many}"
@@ -696,4 +644,4 @@ def summed_up(done: list[str], one: str, many: str) -> str:
     return f"{counted(len(done), one, many)}. {introduction}{Truncator(done[0]).chars(300)}"
 
 
-from . import admin_tokens  # noqa: E402, F401
+from . import admin_cutover, admin_tokens  # noqa: E402, F401

@@ -23,8 +23,11 @@ from ingest.cutover.requests import generate
 from ingest.cutover.snapshot_library import SnapshotLibrary
 from ingest.sqlite.importer import import_snapshot
 from ingest.sqlite.synthetic import write_snapshot
+from tests.sqlite.conftest import video, write_file
 from videos.models import Video
 from videos.search import ALIASES, LISTS, ORDERINGS
+
+__all__ = ("video", "write_file")
 
 pytestmark = pytest.mark.django_db
 
@@ -294,6 +297,22 @@ def test_a_run_that_is_stopped_says_so_and_leaves_no_report(small: Path, tmp_pat
     code, message, _ = refused(url, "database", requests=requests, report=tmp_path / "report.json")
     assert code == 75 and "Run it again" in message
     assert sorted(path.name for path in tmp_path.iterdir()) == ["requests.txt", "small.db"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"category": '["A – B", "A - B"]'},
+        {"subcategories_json": '{"categories":[{"category":"P","subcategories":["x – y","x - y"]}]}'},
+    ],
+    ids=["two spellings", "two spellings below"],
+)
+def test_a_video_with_two_spellings_of_a_category_is_counted_once(values, write_file, video):
+    path = write_file(content=[video(1, **values), video(2)])
+    import_snapshot(path)
+    requests = ["/api/filters", "/api/filters?language=en", "/api/reports?category=A+-+B"]
+    assert not compare(side_of(str(path)), Database(), requests).differences
 
 
 # Requests

@@ -39,12 +39,12 @@ def test_every_change_shows_at_once(client):
     assert "Renamed" not in page(client)
 
 
-def test_a_page_that_was_asked_for_before_costs_one_query(client):
+def test_a_page_that_was_asked_for_before_costs_the_flags_and_the_revision(client):
     make_library(30)
     first = page(client, "/?q=number")
     with CaptureQueriesContext(connection) as captured:
         assert page(client, "/?q=number") == first
-    assert len(captured) == 1
+    assert len(captured) == 2
 
 
 def test_what_a_transaction_sees_is_not_remembered_for_others(client):

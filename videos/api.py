@@ -10,8 +10,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI, Router, Schema
 
-from .facets import FacetValue, facets
-from .items import listed, report_detail, report_item, with_pairs
+from .facets import FacetValue
+from .items import report_detail, report_item
+from .library import Library, library_of
 from .models import Video
 from .search import ALIASES as SORT_ALIASES
 from .search import LISTS, MAXIMUM_SIZE, MAXIMUM_VALUES, ORDERINGS, InvalidSearch, Search
@@ -185,19 +186,19 @@ def error(code: str, message: str, status: int) -> JsonResponse:
 )
 def list_reports(request: HttpRequest) -> HttpResponse:
     """The videos that match all parameters; within a repeated parameter any value will do."""
-    search = Search.from_query(request.GET)
-    answer = search.at_this_revision(list_answer, (search, request.GET.urlencode()))
+    search, library = Search.from_query(request.GET), library_of(request)
+    answer = library.at_this_revision(search, list_answer, (search, library, request.GET.urlencode()))
     return HttpResponse(answer, content_type="application/json")
 
 
-def list_answer(asked: tuple[Search, str]) -> str:
+def list_answer(asked: tuple[Search, Library, str]) -> str:
     """The JSON of a page of videos. The query string is there because equal searches can be asked in several words."""
-    search, _ = asked
-    total = search.count()
+    search, library, _ = asked
+    total = library.count(search)
     pages = -(-total // search.size)
     return json.dumps(
         {
-            "reports": [report_item(video) for video in listed(search.keys())],
+            "reports": [report_item(video) for video in library.listed(library.keys(search))],
             "pagination": {
                 "page": search.page,
                 "size": search.size,
@@ -223,7 +224,7 @@ def list_answer(asked: tuple[Search, str]) -> str:
 )
 def list_filters(request: HttpRequest) -> HttpResponse:
     """Each facet's values and how many videos each would show under all the other filters of the query."""
-    counted = facets(Search.from_query(request.GET))
+    counted = library_of(request).facets(Search.from_query(request.GET))
     return JsonResponse({facet: [count_item(value) for value in values] for facet, values in counted.items()})
 
 
@@ -242,11 +243,12 @@ def count_item(value: FacetValue) -> dict[str, Any]:
 )
 def get_report(request: HttpRequest, video_id: str) -> HttpResponse:
     """The video that an id names: its video_id, an old id, or a report's stem."""
+    library = library_of(request)
     try:
-        video = with_pairs(Video.objects.live()).named(video_id)
+        video = library.named(video_id)
     except Video.DoesNotExist:
         return error("not_found", "There is no video with this id.", 404)
-    return JsonResponse(report_detail(video, list(video.summaries.best_first())))
+    return JsonResponse(report_detail(video, library.summaries(video)))
 
 
 def api() -> NinjaAPI:

@@ -6,13 +6,11 @@ from django.contrib.messages import get_messages
 from django.http import HttpRequest
 
 from .cards import Card, cards
-from .facets import facets, uncategorised_count
 from .filters import ActiveFilter, Facet, Sort, active_filters, facet_list, selected_pairs, sorts
-from .items import listed
+from .library import Library
 from .links import PAGE_SIZE, Address
 from .pagination import Pagination, SizeLink, pagination, size_links
 from .search import Search
-from .snippets import snippets_of
 
 # The tag of a message about a video that can be brought back, before its key.
 UNDO = "undo:"
@@ -74,19 +72,19 @@ class Dashboard:
         return not self.pagination.total and not self.active_filters
 
 
-def dashboard_of(search: Search, address: Address) -> Dashboard:
-    """The page that shows a search; `address` is where it stands."""
-    counted = facets(search)
+def dashboard_of(search: Search, address: Address, library: Library) -> Dashboard:
+    """The page that shows a search of a library; `address` is where it stands."""
+    counted = library.facets(search)
     pairs = selected_pairs(search, counted["category"])
     in_sight, more = sorts(search)
-    keys = search.keys()
+    keys = library.keys(search)
     return Dashboard(
-        cards=cards(listed(keys), address, search.q, snippets_of(keys, search.q)),
-        facets=facet_list(search, address, counted, pairs, uncategorised_count(search)),
+        cards=cards(library.listed(keys), address, search.q, library.snippets(keys, search.q)),
+        facets=facet_list(search, address, counted, pairs, library.uncategorised_count(search)),
         active_filters=active_filters(search, address, pairs),
         sorts=in_sight,
         more_sorts=more,
-        pagination=pagination(address, search.page, search.size, search.count()),
+        pagination=pagination(address, search.page, search.size, library.count(search)),
         sizes=size_links(address, search.size),
         hidden=tuple(hidden(search, address, [pair.subcategory for pair in pairs if pair.category is None])),
         q=address.get("q"),

@@ -1,7 +1,7 @@
 """Facets: for each filter the values there are, and how many videos each would show."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.core.exceptions import EmptyResultSet
@@ -94,7 +94,7 @@ def arranged(search: Search) -> tuple[dict[str, tuple[FacetValue, ...]], int]:
 
 def count_facets(search: Search) -> tuple[dict[str, tuple[FacetValue, ...]], int]:
     if not search.filters:
-        return arrange(counted(KEPT, ())), 0
+        return recounted(search, counted(KEPT, ())), 0
     groups = defaultdict(list)
     for facet, own in OWN_FILTERS.items():
         groups[frozenset(own) & frozenset(search.filters)].append(facet)
@@ -109,7 +109,24 @@ def count_facets(search: Search) -> tuple[dict[str, tuple[FacetValue, ...]], int
         if "category" in names:
             parts.append(COUNT_CATEGORIES)
         rows += counted(f"WITH matched AS MATERIALIZED ({sql}) {' UNION ALL '.join(parts)}", params)
-    return arrange(rows), sum(count for facet, *_, count in rows if facet == "uncategorised")
+    return recounted(search, rows), sum(count for facet, *_, count in rows if facet == "uncategorised")
+
+
+def recounted(search: Search, rows: Iterable[Row]) -> dict[str, tuple[FacetValue, ...]]:
+    """The facets. Where several categories are one to the filter, a video in two of them is counted once."""
+    rows = tuple(rows)
+    ids: dict[tuple[str, ...], set[tuple[str | None, str | None]]] = defaultdict(set)
+    for facet, _, category, subcategory, _ in rows:
+        if facet in ("category", "subcategory") and category:
+            names = (category,) if facet == "category" else (category, subcategory or "")
+            ids[tuple(map(match_key, names))].add((category, subcategory))
+    others = search.without(*OWN_FILTERS["category"])
+    exact = {}
+    for key, spelt in ids.items():
+        if len(spelt) > 1:
+            own = {"categories": key} if len(key) == 1 else {"parent_categories": key[:1], "subcategories": key[1:]}
+            exact[key] = others.changed(**own).matching().count()
+    return arrange(rows, exact)
 
 
 def columns_of(names: Iterable[str]) -> set[str]:
@@ -122,8 +139,11 @@ def counted(sql: str, params: tuple) -> list[Row]:
         return cursor.fetchall()
 
 
-def arrange(rows: Iterable[Row]) -> dict[str, tuple[FacetValue, ...]]:
-    """Rows of counts as facets. Values that the filter takes for equal are one value, under its commonest spelling."""
+def arrange(rows: Iterable[Row], exact: Mapping[tuple[str, ...], int]) -> dict[str, tuple[FacetValue, ...]]:
+    """Rows of counts as facets. Values that the filter takes for equal are one value, under its commonest spelling.
+
+    `exact` are the counts of those categories, and pairs, that cannot be added up.
+    """
     totals: dict[str, dict[tuple[str, ...], int]] = defaultdict(lambda: defaultdict(int))
     spellings: dict[tuple[str, ...], tuple[int, str]] = {}
 
@@ -139,6 +159,9 @@ def arrange(rows: Iterable[Row]) -> dict[str, tuple[FacetValue, ...]]:
             add("subcategory", category, subcategory, count=count)
         elif facet in COLUMNS and match_key(value):
             add(facet, value, count=count)
+
+    for key, count in exact.items():
+        totals["category" if len(key) == 1 else "subcategory"][key] = count
 
     def sort_key(item: FacetValue) -> tuple[int, str]:
         return (-item.count, str(item.value))

@@ -24,12 +24,11 @@ from .cards import thumbnail, tint
 from .curation import accept, decide, mark_reviewed
 from .dashboard import dashboard_of, notices_of, undo_tag
 from .deleted import LONGEST_REASON
-from .items import with_pairs
 from .keys import UNSTORABLE
+from .library import Library, library_of
 from .links import DEFAULT_SORT, PAGE_SIZE, Address, curate_url, delete_url, local_path, report_url, root
 from .models import Video
 from .pairs_form import InvalidPairs, PairsForm, parse
-from .playlist import playlist_of
 from .reports import reading_of, report_of
 from .search import InvalidSearch, Search
 from .tombstones import Tombstones, address
@@ -56,12 +55,13 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     if request.user.is_staff:
         # What is remembered holds no token: scripts take it from the cookie.
         get_token(request)
-    shown = (search, address.url, Rights.of(request), getattr(request, "banner", ""))
+    library = library_of(request)
+    shown = (search, library, address.url, Rights.of(request), getattr(request, "banner", ""))
     if notices := notices_of(request):
         response = HttpResponse(dashboard_html(shown, {"notices": notices, "csrf_token": get_token(request)}))
         add_never_cache_headers(response)
         return response
-    return HttpResponse(search.at_this_revision(dashboard_html, shown))
+    return HttpResponse(library.at_this_revision(search, dashboard_html, shown))
 
 
 def search_of(request: HttpRequest) -> Search:
@@ -84,15 +84,17 @@ class Rights(NamedTuple):
         return cls(True, user.has_perm(DELETES), user.has_perm(CURATES))
 
 
-def dashboard_html(shown: tuple[Search, str, Rights, str], said: Mapping[str, object] = MappingProxyType({})) -> str:
-    """The dashboard of a search at a URL, for who has these rights, under a banner: nothing else of the request shows.
+def dashboard_html(
+    shown: tuple[Search, Library, str, Rights, str], said: Mapping[str, object] = MappingProxyType({})
+) -> str:
+    """The dashboard of a search of a library at a URL, for who has these rights, under a banner.
 
-    But what is `said` once, to one person: with it nothing is to be remembered.
+    Nothing else of the request shows, but what is `said` once, to one person: with it nothing is to be remembered.
     """
-    search, url, rights, banner = shown
+    search, library, url, rights, banner = shown
     address = Address.from_query(QueryDict(url.partition("?")[2]))
     login_url = f"{reverse('admin:login')}?{urlencode({'next': url})}"
-    context = {"dashboard": dashboard_of(search, address), "login_url": login_url}
+    context = {"dashboard": dashboard_of(search, address, library), "login_url": login_url}
     context |= {"rights": rights, "banner": banner, "user": {"is_staff": rights.is_staff}}
     return render_to_string("videos/dashboard.html", {**context, "url": url, **said})
 
@@ -100,12 +102,13 @@ def dashboard_html(shown: tuple[Search, str, Rights, str], said: Mapping[str, ob
 @require_safe
 def report(request: HttpRequest, video_id: str) -> HttpResponse:
     """A video with all variants of its summary."""
+    library = library_of(request)
     try:
-        video = with_pairs(Video.objects.live()).named(video_id)
+        video = library.named(video_id)
     except Video.DoesNotExist as error:
         raise Http404(f"no video is named {video_id!r}") from error
     canonical = request.build_absolute_uri(report_url(video.video_id))
-    shown = report_of(video, video.summaries.best_first(), canonical)
+    shown = report_of(video, library.summaries(video), canonical)
     if request.user.is_staff:
         get_token(request)
     return render(request, "videos/report.html", {"report": shown, "rights": Rights.of(request)})
@@ -114,11 +117,12 @@ def report(request: HttpRequest, video_id: str) -> HttpResponse:
 @require_safe
 def read(request: HttpRequest, video_id: str) -> HttpResponse:
     """A video's summaries as a part of a page, to read inside of a list."""
+    library = library_of(request)
     try:
-        video = Video.objects.live().named(video_id)
+        video = library.named(video_id)
     except Video.DoesNotExist:
         return render(request, "videos/_reader_missing.html", status=404)
-    return render(request, "videos/_reader.html", {"reading": reading_of(video, video.summaries.best_first())})
+    return render(request, "videos/_reader.html", {"reading": reading_of(video, library.summaries(video))})
 
 
 @require_safe
@@ -126,7 +130,7 @@ def playlist(request: HttpRequest) -> JsonResponse:
     """What the player plays: `around` a video, or from the start of the list that the parameters find."""
     try:
         search = search_of(request)
-        return JsonResponse(asdict(playlist_of(search, request.GET.get("around", ""))))
+        return JsonResponse(asdict(library_of(request).playlist(search, request.GET.get("around", ""))))
     except InvalidSearch as problem:
         return error("bad_request", str(problem), 400)
     except Video.DoesNotExist:

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from ingest.cutover.flags import current, current_or_unset
+from ingest.cutover.flags import Flags, current, current_or_unset
 from ingest.cutover.freeze import writing
 
 from .errors import PROGRAM_PATHS
@@ -24,8 +24,8 @@ def refuse_writes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callab
     def middleware(request: HttpRequest) -> HttpResponse:
         is_program = request.path.startswith(PROGRAM_PATHS)
         if request.method in SAFE:
-            if not is_program and current_or_unset().frozen:
-                request.banner = BANNER
+            if not is_program and flags_of(request).frozen:
+                add_banner(request, BANNER)
             return get_response(request)
         if request.path in (reverse("admin:login"), reverse("admin:logout")):
             return get_response(request)
@@ -33,6 +33,18 @@ def refuse_writes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callab
             return refused(request, is_program) if current().frozen else get_response(request)
 
     return middleware
+
+
+def flags_of(request: HttpRequest) -> Flags:
+    """The flags, looked up once for a request."""
+    if not hasattr(request, "flags"):
+        request.flags = current_or_unset()
+    return request.flags
+
+
+def add_banner(request: HttpRequest, text: str) -> None:
+    """Say something above all else, beside what is said there already."""
+    request.banner = f"{request.banner} {text}" if hasattr(request, "banner") else text
 
 
 def refused(request: HttpRequest, is_program: bool) -> HttpResponse:

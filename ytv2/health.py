@@ -7,8 +7,10 @@ from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from ingest.cutover.file_library import library_of_file
 from ingest.cutover.flags import current_or_unset
 from ingest.models import IngestLogEntry, IngestOutcome
+from ingest.sqlite.reader import SnapshotError
 from ingest.tokens import is_configured
 from videos.search import Search
 
@@ -38,14 +40,22 @@ def database(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def backend(request: HttpRequest) -> JsonResponse:
-    """Where the answers come from, and how many videos there are."""
-    answer = {"backend": "postgresql", "read_from_postgres": True}
-    if current_or_unset().frozen:
-        answer["frozen"] = True
+    """Where the answers come from, how many videos there are, and what of the cut-over's flags is not as usual."""
+    flags = current_or_unset()
+    is_file = not flags.read_from_postgres
+    answer = {"backend": "sqlite" if is_file else "postgresql", "read_from_postgres": flags.read_from_postgres}
+    answer |= {name: True for name in ("frozen", "dual_write", "shadow_reads") if getattr(flags, name)}
     try:
-        return JsonResponse(answer | {"record_count": Search().count()})
+        count = len(library_of_file(settings.LEGACY_SQLITE).contents.videos) if is_file else Search().count()
+    except (SnapshotError, OSError):
+        message = "The old file cannot be read. The log says why."
+        return JsonResponse(
+            answer | {"record_count": None, "error": "unreadable", "message": message},
+            status=503, headers={"Retry-After": RETRY_SECONDS},
+        )  # fmt: skip
     except Error:
         return without_database(answer | {"record_count": None})
+    return JsonResponse(answer | {"record_count": count})
 
 
 @require_safe

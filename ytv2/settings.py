@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "ytv2.errors.one_shape",
     "ytv2.freeze.refuse_writes",
+    "ytv2.reading.choose_library",
 ]
 
 ROOT_URLCONF = "ytv2.urls"
@@ -149,6 +150,11 @@ LEGACY_URL = env.str("LEGACY_URL", default="")
 READ_FROM_POSTGRES = env.bool("READ_FROM_POSTGRES", default=True)
 DUAL_WRITE_MODE = env.bool("DUAL_WRITE_MODE", default=False)
 SHADOW_READS = env.bool("SHADOW_READS", default=False)
+if not READ_FROM_POSTGRES and not LEGACY_SQLITE:
+    raise ImproperlyConfigured(
+        "READ_FROM_POSTGRES is false, and LEGACY_SQLITE names no file to read from. Set LEGACY_SQLITE, or leave "
+        "READ_FROM_POSTGRES unset."
+    )
 # Of so many requests of the read API one is compared while SHADOW_READS is on.
 SHADOW_READS_ONE_IN = env.int("SHADOW_READS_ONE_IN", default=10)
 # Where the cut-over keeps its snapshots, reports and ways back.

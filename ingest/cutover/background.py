@@ -9,14 +9,17 @@ from threading import Event, Lock, Thread
 
 from django.db import Error, close_old_connections, connection
 
-from . import dual_write
+from ingest.sqlite.reader import SnapshotError
+
+from . import dual_write, shadow
+from .comparison import NoAnswer
 from .flags import Flags, current
 
 logger = logging.getLogger(__name__)
 
 Job = Callable[[Flags], None]
 # Each is called about every second, one after the other, and looks at the flags itself.
-JOBS: list[Job] = [dual_write.work]
+JOBS: list[Job] = [dual_write.work, shadow.work]
 PAUSE_SECONDS, IDLE_PAUSE_SECONDS = 1, 5
 
 lock = Lock()
@@ -56,7 +59,7 @@ def turn(jobs: list[Job], said: dict[str, str]) -> float:
         name = f"{job.__module__.rpartition('.')[2]}.{job.__name__}"
         try:
             job(flags)
-        except (Error, dual_write.NotConfigured) as error:
+        except (Error, dual_write.NotConfigured, NoAnswer, SnapshotError) as error:
             say(said, name, first_line(error))
         except Exception as error:
             # A fault of one turn must not end the others; the traceback is for whoever mends it.

@@ -208,11 +208,7 @@ class SnapshotLibrary:
 
     def video(self, text: str) -> SnapshotVideo | None:
         """The video that an id names, in any of its forms."""
-        contents = self.contents
-        for candidate in VideoKey.parse(text).candidates:
-            if video := contents.by_key.get(candidate) or contents.by_old_id.get(candidate):
-                return video
-        return None
+        return video_named(self.contents, text)
 
     def item(self, key: str) -> dict[str, Any]:
         """The video with this key as an item of a list. Raises KeyError."""
@@ -279,6 +275,14 @@ def is_read_api(path: str, query: QueryDict) -> bool:
 
 
 # What is found
+
+
+def video_named(contents: Contents, text: str) -> SnapshotVideo | None:
+    """The video that an id names, in any of its forms."""
+    for candidate in VideoKey.parse(text).candidates:
+        if video := contents.by_key.get(candidate) or contents.by_old_id.get(candidate):
+            return video
+    return None
 
 
 def matching(contents: Contents, search: Search) -> list[SnapshotVideo]:

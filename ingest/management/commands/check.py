@@ -8,7 +8,7 @@ from ingest.checks import TAG
 
 
 class Command(check.Command):
-    help = f"{check.Command.help} With --tag cutover: what still leads from or to the old system, the database included."
+    help = f"{check.Command.help} With --tag cutover: what still leads to the old system, in the database too."
 
     def handle(self, *app_labels: str, **options: Any) -> None:
         if TAG in (options["tags"] or ()):
