@@ -21,8 +21,13 @@ class CutoverStepAdmin(ReadOnlyAdmin):
 
 @admin.register(Flag)
 class FlagAdmin(ReadOnlyAdmin):
-    list_display = ("name", "value", "changed_at", "changed_by", "meaning")
+    list_display = ("flag_name", "value", "changed_at", "changed_by", "meaning")
     sortable_by = ()
+    fields = ("flag_name", "value", "changed_at", "changed_by", "meaning")
+
+    @admin.display(description="name")
+    def flag_name(self, flag: Flag) -> str:
+        return flag.name
 
     @admin.display(description="while it is on")
     def meaning(self, flag: Flag) -> str:

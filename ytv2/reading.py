@@ -24,9 +24,9 @@ READS = re.compile(r"/(?:$|videos/|read/|playlist/|api/(?:reports|filters)(?:$|/
 PAGES = re.compile(r"/(?:$|videos/|deleted/|delete/|curate/|admin/)")
 RETRY_SECONDS = 60
 UNREADABLE = "The library is not to be read just now. Try again in a minute; the log says what is wrong."
-OLD_FILE = "Pages show the old library from its file, read only (READ_FROM_POSTGRES is off)."
-DUAL = "What is written here goes to the old system as well (DUAL_WRITE_MODE is on)."
-SHADOW = "A sample of what is read is compared with the old system (SHADOW_READS is on)."
+OLD_FILE = "The old library is shown, from its file, read only (READ_FROM_POSTGRES is off)."
+DUAL = "Writes go to the old system as well (DUAL_WRITE_MODE)."
+SHADOW = "A sample of what is read is compared (SHADOW_READS)."
 
 
 def choose_library(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from ingest.cutover.flags import set_flag
+from ingest.models import FlagName
 from summaries.models import Summary
 from videos.deciding import deciding
 from videos.models import Categorization, Category, Subcategory, Video
@@ -372,3 +374,18 @@ def test_everything_works_without_javascript(open_page: OpenPage, library, viewp
     page.go_back()
     page.get_by_role("link", name=re.compile("^Read")).first.click()
     expect(page.locator(".summary").first).to_be_visible()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("address", ["/", "/?view=grid", "/videos/00000000001/"])
+def test_what_is_said_above_all_else_covers_nothing(viewport, address, open_page: OpenPage, library, complaints):
+    set_flag(FlagName.FROZEN, True, "ada")
+    page = open_page(address, viewport=viewport)
+    said = page.locator(".banner").bounding_box()
+    assert said["width"] > 300 and said["height"] < 120
+    others = page.locator("#player, .bar, .sidebar, .heading, h1").all()
+    for box in (one.bounding_box() for one in others if one.is_visible()):
+        is_beside = box["x"] >= said["x"] + said["width"] - 1 or box["x"] + box["width"] <= said["x"] + 1
+        assert is_beside or box["y"] >= said["y"] + said["height"] - 1 or box["y"] + box["height"] <= said["y"] + 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert complaints == []
