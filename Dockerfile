@@ -1,7 +1,7 @@
 # Everything that serving needs, and pg_dump for backups. Settings come from the environment (docs/deploy.md).
 FROM python:3.11-slim
 
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PORT=8000 MEDIA_DIR=/media
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PORT=8000 MEDIA_DIR=/media CUTOVER_DIR=/media/cutover
 WORKDIR /site
 
 RUN apt-get update \

@@ -1,6 +1,7 @@
 """Sends what came in once more, line by line (way_back.py): a write is a POST, a delete a DELETE, a file a form."""
 
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ def send(number: int, line: dict[str, Any], url: str) -> None:
 
 def body_of(line: dict[str, Any]) -> tuple[bytes | None, str]:
     """The body of a line's request, and its content type."""
+    if "body_base64" in line:
+        return b64decode(line["body_base64"]), "application/json"
     if "file" not in line:
         return (line["body"].encode() if "body" in line else None), "application/json"
     field, id_field = FIELDS[line["path"]]

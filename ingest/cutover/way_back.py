@@ -10,6 +10,7 @@ The folder is there whole, or not at all:
 
 import json
 import shutil
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,7 +104,15 @@ def texts(since: datetime) -> Iterator[Entry]:
     entries = IngestLogEntry.objects.filter(at__gte=since, outcome__in=WRITES, body__isnull=False)
     for entry in entries.order_by("at", "pk").iterator():
         path = "/api/content" if entry.route in AS_CONTENT else entry.route
-        yield entry.at, line(entry.at, "POST", path, entry.video_id, body=bytes(entry.body).decode(errors="replace"))
+        yield entry.at, line(entry.at, "POST", path, entry.video_id, **as_text(bytes(entry.body)))
+
+
+def as_text(body: bytes) -> dict[str, str]:
+    """A body as text; one that is no UTF-8 in Base64."""
+    try:
+        return {"body": body.decode()}
+    except UnicodeDecodeError:
+        return {"body_base64": b64encode(body).decode()}
 
 
 def files(model: type[AudioFile] | type[ImageFile], path: str, since: datetime) -> Iterator[Entry]:
