@@ -194,4 +194,4 @@ def test_flags_turn_under_load_and_no_request_fails_or_is_mixed(write_file, vide
         for one in clients:
             one.join(60)
     assert problems == []
-    assert min(seen.values()) > 20, seen
+    assert min(seen.values()) > 0, seen

@@ -34,7 +34,10 @@ def finalise(run: Run, *, target: Path, abandon: bool = False) -> Done:
         return Done("The old system was given up before.")
     require(Phase.LIVE, next_step=NEXT)
     if configured := [name for name in PATHS if getattr(settings, name)]:
-        raise Refused(f"{', '.join(configured)} still leads to the old system. Unset it, restart, and run this again.")
+        raise Refused(
+            f"Settings still lead to the old system: {', '.join(configured)}. Unset them, restart the site, and run "
+            "this again."
+        )
     waiting = dual_write.waiting()
     if waiting and not abandon:
         raise Refused(

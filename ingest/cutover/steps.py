@@ -182,8 +182,8 @@ def sync(run: Run, *, missing: str = "ask", accept_quarantine: bool = False) -> 
     missing_there = only_here(path)
     if missing_there and missing == "ask":
         raise Refused(
-            f"{len(missing_there):,} videos are here and not in {run.source}: {listed(missing_there)}. If they were "
-            "deleted there, run this with --missing=delete; if they came here since, with --missing=keep."
+            f"Here, and not in {run.source} ({len(missing_there):,}): {listed(missing_there)}. If they were deleted "
+            "there, run this with --missing delete; if they came here since, with --missing keep."
         )
     enter(Phase.FROZEN)
     with nothing_for_the_old_system():
