@@ -309,8 +309,10 @@ def test_an_unfrozen_library_has_no_proof():
 # A rehearsal
 
 
-def test_a_rehearsal_goes_the_whole_way_and_touches_nothing(old_file, folder):
+def test_a_rehearsal_goes_the_whole_way_and_touches_nothing(old_file, folder, settings):
     make_video(90, title="Not in the old file")
+    # Nobody is there to be told of what a rehearsal writes; it would not end if it tried.
+    settings.DUAL_WRITE_MODE, settings.LEGACY_URL = True, "http://127.0.0.1:9"
     Flag.objects.create(name="DUAL_WRITE_MODE", value=True, changed_at=timezone.now(), changed_by="ada")
     before = file_sha256(old_file)
     said = cutover("rehearse", requests=40, expect_total=VIDEOS)
@@ -405,6 +407,36 @@ def test_back_without_having_gone_is_no_loss_either():
     cutover("sync")
     assert "never left" in cutover("rollback")
     assert phase() == Phase.PARALLEL and not current().frozen
+
+
+def test_back_with_dual_write_on_all_the_time_the_old_file_has_everything(client, old_file):
+    cutover("set", "DUAL_WRITE_MODE", "true")
+    go_live()
+    send(client, "New-video_1")
+    Video.objects.get(pk="Video-_0003").delete_by("ada", "no use")
+    assert "It has all 2 videos" in cutover("rollback")
+    assert not current().read_from_postgres and not current().frozen
+    with closing(sqlite3.connect(f"file:{old_file}?mode=ro", uri=True)) as file:
+        keys = {key for (key,) in file.execute("SELECT video_id FROM content")}
+    assert "New-video_1" in keys and "Video-_0003" not in keys and len(keys) == VIDEOS
+
+
+def test_back_with_dual_write_on_too_late_the_file_of_the_way_back_is_needed(client):
+    go_live()
+    send(client, "New-video_1")
+    cutover("set", "DUAL_WRITE_MODE", "true")
+    send(client, "New-video_2")
+    assert "Give it this file" in cutover("rollback")
+    assert current().read_from_postgres, "the old file lacks a video"
+
+
+def test_what_comes_from_the_old_system_is_not_told_to_it():
+    cutover("set", "DUAL_WRITE_MODE", "true")
+    cutover("freeze")
+    cutover("sync")
+    assert Video.objects.count() == VIDEOS and not OutboxEntry.objects.exists()
+    make_video(91)
+    assert OutboxEntry.objects.count() == 1, "it is, afterwards"
 
 
 def test_forward_again_from_the_file_of_the_way_back(client, settings):
