@@ -25,7 +25,7 @@ from django.utils import timezone
 from ingest.cutover import state
 from ingest.cutover.flags import current
 from ingest.cutover.state import code_sha256, step
-from ingest.models import CutoverStep, Flag, OutboxEntry, Phase
+from ingest.models import CutoverStep, Delivery, Flag, OutboxEntry, Phase
 from ingest.scratch import PREFIX, ScratchInUse, prefix, scratch_database, turned_to
 from ingest.sqlite.importer import import_snapshot
 from ingest.sqlite.reader import file_sha256
@@ -419,6 +419,34 @@ def test_back_with_dual_write_on_all_the_time_the_old_file_has_everything(client
     with closing(sqlite3.connect(f"file:{old_file}?mode=ro", uri=True)) as file:
         keys = {key for (key,) in file.execute("SELECT video_id FROM content")}
     assert "New-video_1" in keys and "Video-_0003" not in keys and len(keys) == VIDEOS
+
+
+def test_back_when_the_old_system_could_not_be_asked_it_is_told_and_asked_again(client):
+    cutover("set", "DUAL_WRITE_MODE", "true")
+    go_live()
+    send(client, "New-video_1")
+    call_command("dual_write", "flush", stdout=StringIO())
+    assert Delivery.objects.update(parity="unknown") == 1
+    assert "It has all 1 videos" in cutover("rollback")
+    assert Delivery.objects.first().parity == "equal"
+
+
+def test_back_when_the_old_system_says_something_else_its_file_is_not_trusted(client, old_file):
+    cutover("set", "DUAL_WRITE_MODE", "true")
+    go_live()
+    execute(
+        old_file,
+        "CREATE TRIGGER spoil AFTER INSERT ON content BEGIN"
+        " UPDATE content SET title = 'spoilt' WHERE rowid = new.rowid; END",
+    )
+    send(client, "New-video_1")
+    execute(
+        old_file,
+        "CREATE TRIGGER spoil_again AFTER UPDATE OF title ON content WHEN new.title <> 'spoilt' BEGIN"
+        " UPDATE content SET title = 'spoilt' WHERE rowid = new.rowid; END",
+    )
+    assert "Give it this file" in cutover("rollback")
+    assert CutoverStep.objects.get(verb="rollback").numbers["differing"] == 1
 
 
 def test_back_with_dual_write_on_too_late_the_file_of_the_way_back_is_needed(client):

@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
 from time import monotonic
@@ -296,6 +296,23 @@ def difference(name: str, old: Any, new: Any) -> Difference:
 def waiting() -> int:
     """How many videos the old system has yet to be told of."""
     return OutboxEntry.objects.count()
+
+
+def differing(moment: datetime) -> list[str]:
+    """The videos of which the old system did not say the same when it was told of them last, since then."""
+    last = Delivery.objects.filter(at__gte=moment).order_by("video_id", "-pk").distinct("video_id")
+    return [video_id for video_id, parity in last.values_list("video_id", "parity") if parity != Delivery.Parity.EQUAL]
+
+
+def tell_again(video_ids: list[str]) -> None:
+    """Let videos wait once more, those too that have not changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ingest_outboxentry (video_id, sequence, enqueued_at, attempts, next_attempt_at, last_error)"
+            " SELECT video_id, nextval('ingest_outbox_sequence'), now(), 0, now(), '' FROM unnest(%s::text[]) AS video_id"
+            " ON CONFLICT (video_id) DO NOTHING",
+            [video_ids],
+        )
 
 
 def work(flags: Flags) -> None:

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from ingest.models import Delivery, Flag, FlagName, Phase
+from ingest.models import Flag, FlagName, Phase
 from ingest.sqlite.importer import ImportReport, import_snapshot
 from ingest.sqlite.manifest import manifest_path, take_snapshot
 from ingest.sqlite.reader import file_sha256
@@ -333,7 +333,10 @@ def rollback(run: Run) -> Done:
     freeze.freeze(run.by)
     changed = changed_since(now.live_since)
     is_dual = current().dual_write
-    waiting, differing = send_what_waits(run), differing_there(now.live_since)
+    if is_dual:
+        # It may have been told, and have gone away before it could be asked what it says.
+        dual_write.tell_again(dual_write.differing(now.live_since))
+    waiting, differing = send_what_waits(run), len(dual_write.differing(now.live_since))
     way_back = write_way_back(run.folder / "rollbacks", now.live_since)
     was_told = is_dual and not (waiting or differing) and dual_write_since(now.live_since)
     reads_old = (was_told or not changed) and bool(settings.LEGACY_SQLITE) and not run.is_rehearsal
@@ -348,12 +351,6 @@ def rollback(run: Run) -> Done:
 def dual_write_since(moment: datetime) -> bool:
     """Whether the old system was told of everything since then."""
     return Flag.objects.filter(name=FlagName.DUAL_WRITE_MODE, value=True, changed_at__lte=moment).exists()
-
-
-def differing_there(moment: datetime) -> int:
-    """Of how many videos the old system said something else when it was told of them last, since then."""
-    last = Delivery.objects.filter(at__gte=moment).order_by("video_id", "-pk").distinct("video_id")
-    return sum(parity != Delivery.Parity.EQUAL for parity in last.values_list("parity", flat=True))
 
 
 def back(run: Run, *, reads_old: bool, takes_writes: bool) -> None:
