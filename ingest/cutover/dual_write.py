@@ -309,7 +309,8 @@ def tell_again(video_ids: list[str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO ingest_outboxentry (video_id, sequence, enqueued_at, attempts, next_attempt_at, last_error)"
-            " SELECT video_id, nextval('ingest_outbox_sequence'), now(), 0, now(), '' FROM unnest(%s::text[]) AS video_id"
+            " SELECT video_id, nextval('ingest_outbox_sequence'), now(), 0, now(), ''"
+            " FROM unnest(%s::text[]) AS video_id"
             " ON CONFLICT (video_id) DO NOTHING",
             [video_ids],
         )
