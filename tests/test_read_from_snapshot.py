@@ -1,6 +1,10 @@
 """READ_FROM_POSTGRES off: every page and answer comes from the old file, wholly, and as PostgreSQL gives it."""
 
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -144,6 +148,105 @@ def test_a_page_that_was_asked_for_before_costs_the_flags_alone(old_file, client
     with CaptureQueriesContext(connection) as captured:
         assert client.get("/?q=number", headers=HTML).content == first
     assert len(captured) == 1
+
+
+WRITER = """
+import itertools, sqlite3, sys, time
+path, mode = sys.argv[1:]
+file = sqlite3.connect(path, isolation_level=None, timeout=30)
+file.execute(f"PRAGMA journal_mode = {mode}")
+for number in itertools.count():
+    file.execute("BEGIN IMMEDIATE")
+    file.execute("UPDATE content SET title = ? WHERE rowid = 2", (f"Turn {number}",))
+    time.sleep(0.02)
+    file.execute("UPDATE content SET channel_name = ? WHERE rowid = 2", (f"Turn {number}",))
+    file.execute("COMMIT")
+    print(number, flush=True)
+    time.sleep(0.005)
+"""
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "PERSIST", "WAL"])
+def test_what_another_program_writes_meanwhile_is_shown_and_fails_no_request(mode, old_file, client):
+    read_from_file()
+    listed = sorted(path.name for path in old_file.parent.iterdir())
+    with subprocess.Popen([sys.executable, "-c", WRITER, old_file, mode], stdout=subprocess.PIPE) as writer:
+        try:
+            writer.stdout.readline()
+            shown, end = [], time.monotonic() + 3
+            while time.monotonic() < end:
+                answer = client.get("/api/reports/Video-_0002")
+                assert answer.status_code == 200, answer.content
+                found = answer.json()
+                assert found["title"] == found["channel"]
+                shown.append(int(found["title"].split()[1]))
+        finally:
+            writer.kill()
+    assert shown == sorted(shown) and len(set(shown)) > 5
+    # What the killed program had begun is undone in what is read, and the file is left as it is.
+    found = client.get("/api/reports/Video-_0002").json()
+    assert found["title"] == found["channel"] and int(found["title"].split()[1]) >= shown[-1]
+    left = {path.name for path in old_file.parent.iterdir()} - set(listed)
+    assert left <= {old_file.name + companion for companion in ("-wal", "-shm", "-journal")}
+
+
+REPLACER = """
+import itertools, os, pathlib, sys, time
+path, how = pathlib.Path(sys.argv[1]), sys.argv[2]
+new = [path.with_name(name).read_bytes() for name in ("first.db", "second.db")]
+for number in itertools.count():
+    content = new[number % 2]
+    target = path if how == "in place" else path.with_name("new.db")
+    with target.open("wb") as file:
+        for start in range(0, len(content), 8192):
+            file.write(content[start:start + 8192])
+            file.flush()
+            time.sleep(0.002)
+    if how == "renamed":
+        os.rename(target, path)
+    print(number, flush=True)
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("how", ["in place", "renamed"])
+def test_a_file_that_is_replaced_again_and_again_fails_no_request(how, old_file, client):
+    for name in ("First", "Second"):
+        change(old_file, f"UPDATE content SET title = '{name}', channel_name = '{name}'")
+        shutil.copyfile(old_file, old_file.with_name(f"{name.lower()}.db"))
+    read_from_file()
+    with subprocess.Popen([sys.executable, "-c", REPLACER, old_file, how], stdout=subprocess.PIPE) as replacer:
+        try:
+            replacer.stdout.readline()
+            shown, end = set(), time.monotonic() + 3
+            while time.monotonic() < end:
+                answer = client.get("/api/reports?size=12")
+                assert answer.status_code == 200, answer.content
+                shown.add(
+                    tuple({value for one in answer.json()["reports"] for value in (one["title"], one["channel"])})
+                )
+        finally:
+            replacer.kill()
+    assert shown == {("First",), ("Second",)}
+
+
+def test_a_page_waits_for_a_lock_and_says_so_when_it_does_not_end(old_file, client, monkeypatch, caplog):
+    read_from_file()
+    with closing(sqlite3.connect(old_file, isolation_level=None, check_same_thread=False)) as file:
+        file.execute("BEGIN EXCLUSIVE")
+        file.execute("UPDATE content SET title = 'Written slowly'")
+        unlock = threading.Timer(0.5, file.execute, ["COMMIT"])
+        unlock.start()
+        assert client.get("/api/reports/Video-_0002").json()["title"] == "Written slowly"
+        unlock.join()
+        file.execute("BEGIN EXCLUSIVE")
+        file.execute("UPDATE content SET title = 'Locked'")
+        monkeypatch.setattr("ingest.cutover.file_library.WAIT_SECONDS", 0.3)
+        os.utime(old_file)
+        assert client.get("/api/reports/Video-_0002").status_code == 503
+        assert "was locked by a program that writes to it" in caplog.text
+        file.execute("ROLLBACK")
+    assert client.get("/api/reports/Video-_0002").json()["title"] == "Written slowly"
 
 
 # Under load

@@ -3,14 +3,18 @@
 It is read only, and a request is answered from one state of it, whatever is written to it meanwhile.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from django.utils.safestring import SafeString
 
+from ingest.sqlite.manifest import called, copy_in_use
+from ingest.sqlite.reader import SnapshotError, file_sha256
 from summaries.models import Summary
 from videos.facets import FacetValue
 from videos.models import Video
@@ -28,18 +32,54 @@ from .snapshot_library import (
     in_order,
     matching,
     page_of,
+    read,
     video_named,
 )  # fmt: skip
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
+# A page waits so long for whoever writes the file.
+WAIT_SECONDS = 5.0
+TRY_SECONDS = 0.02
+# Who empties a file and fills it again may wait for the disk in between.
+WRITING_SECONDS = 1.0
 FIELDS = tuple(field.name for field in fields(VideoRecord))
 
 
+class LegacyFile(SnapshotLibrary):
+    """The file of an old system that goes on writing it, in any of SQLite's journal modes.
+
+    A copy of one moment is read: the file alone may be half of what its owner has written.
+    """
+
+    def files(self) -> list[Path]:
+        file = self.path.resolve()
+        log = file.with_name(file.name + "-wal")
+        return [file, log] if log.exists() else [file]
+
+    def read_unless(self, kept: Contents | None) -> Contents:
+        """As it is at one moment. A file that is just being replaced is tried again until it is whole."""
+        end = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                with TemporaryDirectory() as folder:
+                    copy = copy_in_use(self.path, Path(folder), WAIT_SECONDS)
+                    with called(self.path, copy):
+                        return kept if kept and file_sha256(copy) == kept.sha256 else read(copy)
+            except SnapshotError:
+                if time.monotonic() > end or not self.is_being_written():
+                    raise
+            time.sleep(TRY_SECONDS)
+
+    def is_being_written(self) -> bool:
+        """Whether somebody wrote to the file a moment ago, who may go on."""
+        return self.path.is_file() and time.time() - self.path.stat().st_mtime < WRITING_SECONDS
+
+
 @lru_cache(maxsize=1)
-def reader_of(path: str) -> SnapshotLibrary:
+def reader_of(path: str) -> LegacyFile:
     """The one reader of a file, which keeps what it has read until the file changes."""
-    return SnapshotLibrary(Path(path))
+    return LegacyFile(Path(path))
 
 
 def library_of_file(path: str) -> "FileLibrary":

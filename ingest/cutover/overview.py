@@ -17,8 +17,8 @@ from ingest.sqlite.reader import SnapshotError
 
 from . import dual_write
 from .archive import FRESH
+from .file_library import LegacyFile
 from .flags import Flags, current
-from .snapshot_library import SnapshotLibrary
 from .state import Refused, last_done, state
 from .steps import check_rehearsal, numbers
 from .way_back import changed_since
@@ -87,10 +87,10 @@ def old_file() -> Check:
     if not settings.LEGACY_SQLITE:
         return Check(state().phase == Phase.LIVE, "LEGACY_SQLITE is not set: no old file is known here.")
     try:
-        contents = SnapshotLibrary(Path(settings.LEGACY_SQLITE)).contents
+        contents = LegacyFile(Path(settings.LEGACY_SQLITE)).contents
     except SnapshotError as error:
         return Check(False, f"The old file: {error}")
-    return Check(True, f"The old file has {len(contents.videos):,} videos, sha256 {contents.sha256[:16]}…")
+    return Check(True, f"The old file has {len(contents.videos):,} videos.")
 
 
 def old_dashboard() -> Check:

@@ -4,6 +4,7 @@ An implementation of contract/api.md's rules of its own, in plain Python, so tha
 so that a library that is not moved yet can be read. The file is read whole, once, and again when it has changed.
 """
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -32,6 +33,8 @@ from videos.upsert import VideoRecord
 REPORTS, FILTERS = "/api/reports", "/api/filters"
 # Where lower case depends on more than the letter, or is more than one: people see one letter.
 SINGLE_LETTERS = str.maketrans({"İ": "i", "Σ": "σ"})
+# More than the time of a file differs from that of the machine, and than it stands still.
+CLOCK_NANOSECONDS = 50_000_000
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 Pairs = tuple[tuple[str, str | None], ...]
@@ -138,6 +141,10 @@ class Stamp(NamedTuple):
         status = path.stat()
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
+    def is_settled(self) -> bool:
+        """Whether the next write must have another time. A file system's clock stands still for some milliseconds."""
+        return time.time_ns() - self.modified > CLOCK_NANOSECONDS
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -165,7 +172,7 @@ class SnapshotLibrary:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = Lock()
-        self.stamp: Stamp | None = None
+        self.stamps: list[Stamp] | None = None
         self.kept: Contents | None = None
 
     @property
@@ -177,16 +184,25 @@ class SnapshotLibrary:
         """
         with self.lock:
             try:
-                stamp = Stamp.of(self.path)
+                stamps = [Stamp.of(file) for file in self.files()]
             except OSError as error:
                 check_file(self.path)
                 raise SnapshotError(f"{self.path} cannot be read: {error.strerror}; check the path.") from error
-            if self.kept is None or stamp != self.stamp:
-                check_file(self.path)
-                if self.kept is None or file_sha256(self.path) != self.kept.sha256:
-                    self.kept = read(self.path)
-                self.stamp = stamp
+            if self.kept is None or stamps != self.stamps:
+                self.stamps = None
+                settled = all(stamp.is_settled() for stamp in stamps)
+                self.kept = self.read_unless(self.kept)
+                self.stamps = stamps if settled else None
             return self.kept
+
+    def files(self) -> list[Path]:
+        """What is written when the library changes."""
+        return [self.path]
+
+    def read_unless(self, kept: Contents | None) -> Contents:
+        """What the file holds; what is kept, where its bytes are the same."""
+        check_file(self.path)
+        return kept if kept and file_sha256(self.path) == kept.sha256 else read(self.path)
 
     @property
     def sha256(self) -> str:

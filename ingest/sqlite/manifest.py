@@ -226,6 +226,15 @@ def take_snapshot(
     return manifest
 
 
+def copy_in_use(source: Path, folder: Path, wait_seconds: float) -> Path:
+    """A copy, in an empty folder, of an SQLite file as it is at one moment, whatever is written to it meanwhile.
+
+    Raises SnapshotError, a sentence, where it is no database, or is locked for longer than `wait_seconds`.
+    """
+    check_header(source)
+    return back_up(source, folder, no_progress, wait_seconds)
+
+
 def printable_name(path: Path) -> str:
     return os.fsencode(path.name).decode(errors="replace")
 
@@ -381,11 +390,16 @@ def begin_reading(connection: sqlite3.Connection, wait_seconds: float) -> None:
 def checked(copy: Path, source: Path, progress: Progress) -> Manifest:
     """The manifest of a copy, once SQLite's check of it has passed and it is one of the old dashboard."""
     progress("Checking the copy", 0, 1)
+    with called(source, copy), open_snapshot(copy) as opened:
+        return make_manifest(opened, progress)
+
+
+@contextmanager
+def called(source: Path, copy: Path) -> Iterator[None]:
+    """Say the source's name where the copy's is said: a person knows the source, and the copy is soon gone."""
     try:
-        with open_snapshot(copy) as opened:
-            return make_manifest(opened, progress)
+        yield
     except SnapshotError as error:
-        # The person knows the source, and the copy is gone when this is read.
         raise SnapshotError(str(error).replace(str(copy), str(source))) from error
 
 
