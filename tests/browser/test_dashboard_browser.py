@@ -245,6 +245,7 @@ def test_view_sort_size_and_pages(open_page: OpenPage, library):
     page.get_by_label("Title Z→A").check()
     wait_for(page, "sort=title_za&view=grid")
     page.get_by_role("link", name="24 per page").click()
+    wait_for(page, "sort=title_za&view=grid&size=24")
     page.get_by_role("link", name="Next page").click()
     wait_for(page, "sort=title_za&view=grid&size=24&page=2")
     assert "Page 2 of 3" in found(page)
