@@ -152,10 +152,13 @@ def test_a_page_that_was_asked_for_before_costs_the_flags_alone(old_file, client
 
 WRITER = """
 import itertools, sqlite3, sys, time
-path, mode = sys.argv[1:]
+path, mode, *closes = sys.argv[1:]
 file = sqlite3.connect(path, isolation_level=None, timeout=30)
 file.execute(f"PRAGMA journal_mode = {mode}")
 for number in itertools.count():
+    if closes:
+        file.close()
+        file = sqlite3.connect(path, isolation_level=None, timeout=30)
     file.execute("BEGIN IMMEDIATE")
     file.execute("UPDATE content SET title = ? WHERE rowid = 2", (f"Turn {number}",))
     time.sleep(0.02)
@@ -166,11 +169,11 @@ for number in itertools.count():
 """
 
 
-@pytest.mark.parametrize("mode", ["DELETE", "PERSIST", "WAL"])
+@pytest.mark.parametrize("mode", ["DELETE", "PERSIST", "WAL", "WAL closed"])
 def test_what_another_program_writes_meanwhile_is_shown_and_fails_no_request(mode, old_file, client):
     read_from_file()
     listed = sorted(path.name for path in old_file.parent.iterdir())
-    with subprocess.Popen([sys.executable, "-c", WRITER, old_file, mode], stdout=subprocess.PIPE) as writer:
+    with subprocess.Popen([sys.executable, "-c", WRITER, old_file, *mode.split()], stdout=subprocess.PIPE) as writer:
         try:
             writer.stdout.readline()
             shown, end = [], time.monotonic() + 3

@@ -5,6 +5,7 @@ It is read only, and a request is answered from one state of it, whatever is wri
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ from .snapshot_library import (
     Contents,
     SnapshotLibrary,
     SnapshotVideo,
+    Stamp,
     facets_of,
     folded,
     in_order,
@@ -52,10 +54,13 @@ class LegacyFile(SnapshotLibrary):
     A copy of one moment is read: the file alone may be half of what its owner has written.
     """
 
-    def files(self) -> list[Path]:
+    def stamps_now(self) -> list[Stamp]:
         file = self.path.resolve()
-        log = file.with_name(file.name + "-wal")
-        return [file, log] if log.exists() else [file]
+        stamps = [Stamp.of(file)]
+        # Its owner removes the log when it closes the file.
+        with suppress(FileNotFoundError):
+            stamps.append(Stamp.of(file.with_name(file.name + "-wal")))
+        return stamps
 
     def read_unless(self, kept: Contents | None) -> Contents:
         """As it is at one moment. A file that is just being replaced is tried again until it is whole."""

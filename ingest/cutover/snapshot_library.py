@@ -184,7 +184,7 @@ class SnapshotLibrary:
         """
         with self.lock:
             try:
-                stamps = [Stamp.of(file) for file in self.files()]
+                stamps = self.stamps_now()
             except OSError as error:
                 check_file(self.path)
                 raise SnapshotError(f"{self.path} cannot be read: {error.strerror}; check the path.") from error
@@ -195,9 +195,9 @@ class SnapshotLibrary:
                 self.stamps = stamps if settled else None
             return self.kept
 
-    def files(self) -> list[Path]:
-        """What is written when the library changes."""
-        return [self.path]
+    def stamps_now(self) -> list[Stamp]:
+        """The status of what is written when the library changes. Raises OSError."""
+        return [Stamp.of(self.path)]
 
     def read_unless(self, kept: Contents | None) -> Contents:
         """What the file holds; what is kept, where its bytes are the same."""
