@@ -1,7 +1,7 @@
 // The ⋯ menu of a card and the tools of a report: copy its link, delete it, and take that back.
 
 import { listAddress, navigate, reload } from "./navigation.js";
-import { toast } from "./toasts.js";
+import { quoted, toast } from "./toasts.js";
 
 document.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
@@ -39,13 +39,13 @@ async function erase(videoId, title) {
   const isListed = Boolean(document.querySelector("#page.dashboard"));
   if (!(await post(`/api/delete?id=${encodeURIComponent(videoId)}`, {}))) return;
   await (isListed ? reload() : navigate(listAddress()));
-  toast(`“${title}” is deleted.`, { action: "Undo", onAction: () => restore(videoId, title) });
+  toast(`${quoted(title)} is deleted.`, { about: videoId, action: "Undo", onAction: () => restore(videoId, title) });
 }
 
 async function restore(videoId, title) {
   if (!(await post("/deleted/restore/", { video_id: videoId }))) return;
   if (document.querySelector("#page.dashboard")) await reload();
-  toast(`“${title}” is back in the library.`);
+  toast(`${quoted(title)} is back in the library.`, { about: videoId });
 }
 
 async function post(address, fields) {

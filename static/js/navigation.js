@@ -165,8 +165,8 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) {
     toast(text, { isError: true, action: "Try again", onAction: () => navigate(address, options) });
   });
 }
-addEventListener("offline", () => toast("You are offline. What is on the page can still be read."));
-addEventListener("online", () => toast("You are online again."));
+addEventListener("offline", () => toast("You are offline. What is on the page can still be read.", { about: "network" }));
+addEventListener("online", () => toast("You are online again.", { about: "network" }));
 
 // The first page of this visit: as far scrolled as it was when it was reloaded.
 export function start() {

@@ -3,7 +3,7 @@
 
 import { listAddress } from "./navigation.js";
 import { memory, positionOf, remember, rememberPosition } from "./player-memory.js";
-import { toast } from "./toasts.js";
+import { quoted, toast } from "./toasts.js";
 
 export const STEP = 15;
 export const SPEEDS = [0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
@@ -23,7 +23,8 @@ let place = null;
 let placeAsked = null;
 // Whether it is to play, while it loads too.
 let isWanted = false;
-let failures = 0;
+// What was said of the files that failed, one after the other.
+let failures = [];
 // Where to begin as soon as the file is known.
 let start = 0;
 let saved = 0;
@@ -56,7 +57,7 @@ export function play(videoId) {
     return;
   }
   query = queryHere();
-  failures = 0;
+  failures = [];
   begin(itemOnPage(videoId));
 }
 
@@ -225,18 +226,19 @@ function save() {
 async function failed() {
   if (!isWanted) return;
   const from = current();
-  failures += 1;
   const reason = await whatIsWrong(track.audio);
   if (current() !== from) return;
-  const text = `“${track.title || "Untitled"}” cannot be played: ${reason}`;
+  failures.push(`${quoted(track.title)} cannot be played: ${reason}`);
+  const message = { about: "playing", isError: true };
   if (!navigator.onLine) {
     rest();
-    toast(text, { isError: true, action: "Try again", onAction: () => current() === from && resume() });
-  } else if (failures >= MOST_FAILURES) {
+    toast(failures.pop(), { ...message, action: "Try again", onAction: () => current() === from && resume() });
+  } else if (failures.length >= MOST_FAILURES) {
     rest();
-    toast(`${text} These were ${failures} in a row, so the player has stopped.`, { isError: true });
+    toast(`${failures.join(" ")} These were ${failures.length} in a row, so the player has stopped.`, message);
+    failures = [];
   } else {
-    toast(text, { isError: true });
+    toast(failures.join(" "), message);
     go("next");
   }
 }
@@ -260,7 +262,7 @@ audio.addEventListener("loadedmetadata", () => {
   if (start > 0 && start < audio.duration - 1) audio.currentTime = start;
   start = 0;
 });
-audio.addEventListener("playing", () => (failures = 0));
+audio.addEventListener("playing", () => (failures = []));
 audio.addEventListener("pause", () => {
   // Headphones that were pulled out, or the system: whoever it was, it is meant. The end of a file is not.
   if (audio.paused && !audio.ended) isWanted = false;

@@ -2,9 +2,20 @@
 
 const SECONDS = 6;
 const SECONDS_WITH_ACTION = 12;
+const LONGEST_TITLE = 80;
 
-export function toast(text, { action = "", onAction = null, isError = false } = {}) {
+// A title within a message, cut short: it may be as long as a page.
+export function quoted(title) {
+  const letters = [...(title || "Untitled")];
+  return letters.length > LONGEST_TITLE ? `“${letters.slice(0, LONGEST_TITLE).join("").trimEnd()}…”` : `“${letters.join("")}”`;
+}
+
+// What is said about the same thing takes the place of what was said before, or a row of them would cover the page.
+export function toast(text, { about = text, action = "", onAction = null, isError = false } = {}) {
+  const toasts = document.getElementById("toasts");
+  for (const said of toasts.children) if (said.dataset.about === about) said.remove();
   const box = document.createElement("div");
+  box.dataset.about = about;
   box.className = isError ? "toast error-toast" : "toast";
   const words = document.createElement("p");
   words.dir = "auto";
@@ -12,7 +23,7 @@ export function toast(text, { action = "", onAction = null, isError = false } = 
   box.append(words);
   if (action) box.append(button(action, "toast-action", () => onAction()));
   box.append(button("×", "toast-close", () => {}, "Dismiss"));
-  document.getElementById("toasts").append(box);
+  toasts.append(box);
 
   let timer;
   const remove = () => box.remove();
