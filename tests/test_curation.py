@@ -1,8 +1,9 @@
 """What a person decides on categories, and that nothing else changes it."""
 
+import re
 import threading
 from datetime import timedelta
-from itertools import cycle
+from itertools import cycle, product
 
 import pytest
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
@@ -32,6 +34,7 @@ from videos.models import (
 )  # fmt: skip
 from videos.pairs_form import InvalidPairs, PairsForm, parse
 
+from .database_sessions import wait_for
 from .factories import categorise, make_library, make_video
 
 pytestmark = pytest.mark.django_db
@@ -420,8 +423,59 @@ def test_what_somebody_else_decided_meanwhile_is_not_overwritten_unseen(curator,
     old = sent(video.pk)
     decide({video.pk: [WAR]}, "eve")
     page = curator.post(address_of(video.pk), old)
-    assert "Somebody else has changed" in page.content.decode()
+    assert "have changed since you opened the page" in page.content.decode()
     assert pairs(video.pk) == [WAR]
+
+
+def test_what_a_machine_proposes_meanwhile_is_not_answered_unseen(curator, video):
+    decide({video.pk: [WAR]}, "ada")
+    old = sent(video.pk, value(*WAR))
+    propose(video.pk, ("Business", "Finance"))
+    for address, button in product((address_of(video.pk), f"/curate/{video.pk}/"), ("accept", "review", "save")):
+        page = curator.post(address, old | {"button": button}).content.decode()
+        assert "have changed since you opened the page" in page and "Finance" in page
+        assert ("You had chosen: World War II (WWII) › Aftermath &amp; Reconstruction" in page) == (button == "save")
+    assert pairs(video.pk) == [WAR] and Proposal.objects.waiting().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("address", ["admin", "site"])
+def test_of_two_who_save_at_once_the_second_is_shown_what_the_first_decided(curator, address):
+    """The first holds the video when the second's form comes in; it was right until then."""
+    video = make_video()
+    categorise(video, [WEB], Origin.AI)
+    form = sent(video.pk, value(*WEB))
+    answers = []
+
+    def save() -> None:
+        to = address_of(video.pk) if address == "admin" else f"/curate/{video.pk}/"
+        answers.append(curator.post(to, form).content.decode())
+        connection.close()
+
+    second = threading.Thread(target=save)
+    with transaction.atomic():
+        decide({video.pk: [WAR]}, "eve")
+        second.start()
+        wait_for("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%FOR NO KEY UPDATE%%'")
+    second.join()
+    assert "have changed since you opened the page" in answers[0]
+    assert pairs(video.pk) == [WAR] and Review.objects.get().reviewed_by == "eve"
+
+
+def test_one_decision_is_undone_by_the_link_beside_it(curator, video):
+    page = curator.post(address_of(video.pk), sent(video.pk, value(*WEB)), follow=True).content.decode()
+    (link,) = re.findall(r'class="undo" href="([^"]+)"', page)
+    assert "1 video goes" in curator.get(link).content.decode()
+    address, _, query = link.partition("?")
+    answer = curator.post(address, QueryDict(query).dict())
+    assert answer.url == address_of(video.pk)
+    assert origins(video.pk) == {Origin.AI} and not Review.objects.exists()
+    # Nothing was changed, so there is nothing to undo.
+    decide({video.pk: [WEB]}, "ada")
+    page = curator.post(address_of(video.pk), sent(video.pk, value(*WEB)), follow=True).content.decode()
+    assert 'class="undo"' not in page
+    answer = curator.post(f"/curate/{video.pk}/?part=form", sent(video.pk)).json()
+    assert "no category" in answer["message"] and "1 video goes" in curator.get(answer["undo"]).content.decode()
 
 
 def test_a_video_that_is_gone_leads_back_to_the_list(curator, video):
@@ -476,7 +530,7 @@ def test_the_form_stands_alone_or_as_a_page_and_saves(curator, video):
     assert "<html" in curator.get(address).content.decode()
     assert "<html" not in curator.get(address, {"part": "form"}).content.decode()
     answer = curator.post(f"{address}?part=form", sent(video.pk))
-    assert answer.status_code == 200 and "saved" in answer.json()["message"]
+    assert answer.status_code == 200 and "no category" in answer.json()["message"]
     assert pairs(video.pk) == [] and Review.objects.get().is_curated
     answer = curator.post(address, sent(video.pk, value(*WEB)) | {"next": "/?page=2"})
     assert (answer.status_code, answer.url) == (302, "/?page=2")

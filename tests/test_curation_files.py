@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -56,6 +55,7 @@ from videos.models import (
     Video,
 )
 
+from .database_sessions import wait_for
 from .factories import categorise, make_video, new_video
 from .sqlite.test_import import start
 
@@ -565,15 +565,6 @@ def test_an_import_that_is_killed_in_the_middle_changes_nothing(tmp_path):
     assert curation() == ([], [])
     assert not Category.objects.exists()
     assert len(import_curation(tmp_path / "curation.json", by="owner").differences) == 600
-
-
-def wait_for(query: str) -> None:
-    """Until the query finds a row."""
-    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as session:
-        deadline = time.monotonic() + 60
-        while session.execute(query).fetchone() is None:
-            assert time.monotonic() < deadline, query
-            time.sleep(0.05)
 
 
 @pytest.mark.django_db(transaction=True)

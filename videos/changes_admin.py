@@ -84,8 +84,9 @@ class HistoryAdmin(admin.ModelAdmin):
         options = {"video_ids": [video_id] if video_id else None, "force": text(asked, "force") == "yes"}
         by = request.user.get_username()
         if request.method == "POST" and transactions:
-            self.report(request, revert(transactions, by, **options))
-            return HttpResponseRedirect(reverse("admin:videos_categorizationevent_changelist"))
+            reverted = revert(transactions, by, **options)
+            self.report(request, reverted)
+            return HttpResponseRedirect(self.after(reverted, text(asked, "at")))
         planned = revert(transactions, by, is_dry_run=True, **options) if transactions else Reverted()
         titles = dict(
             Video.objects.filter(
@@ -125,6 +126,12 @@ class HistoryAdmin(admin.ModelAdmin):
         for key, reason in reverted.skipped[:NAMED]:
             self.message_user(request, f"{key} stays as it is. {reason}", messages.WARNING)
 
+    def after(self, reverted: Reverted, at: str) -> str:
+        """Where to go on: with the video whose last change was undone, and else in the history."""
+        if not at and len(reverted.videos) == 1:
+            return reverse("admin:videos_curation_change", args=reverted.videos)
+        return reverse("admin:videos_categorizationevent_changelist")
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -143,11 +150,6 @@ def revert_address(transaction: Transaction, video_id: str) -> str:
     asked = {"at": transaction.at.isoformat(), "context": transaction.context or "", "video": video_id}
     address = reverse("admin:videos_categorizationevent_revert")
     return f"{address}?{urlencode({name: value for name, value in asked.items() if value})}"
-
-
-def undo_address(context: UUID) -> str:
-    """Where an action on many videos is taken back as one."""
-    return f"{reverse('admin:videos_categorizationevent_revert')}?{urlencode({'context': context})}"
 
 
 def chosen(asked: Mapping[str, str]) -> tuple[list[Transaction], str]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -16,12 +17,11 @@ from django.utils.safestring import SafeString
 from . import curation_list
 from .bulk import Change, Done, Plan, Verb, plan, run
 from .cards import thumbnail, tint, web_address
-from .changes_admin import undo_address
-from .curation import Names, accept, decide, mark_reviewed
-from .links import report_url
+from .curation import Names
+from .links import report_url, undo_url
 from .models import Categorization, Curation, Video
 from .pagination import LargeTablePaginator
-from .pairs_form import InvalidPairs, PairsForm, parse
+from .pairs_form import InvalidPairs, PairsForm, parse, take
 from .reports import reading_of
 
 # How many pairs a verb needs.
@@ -228,43 +228,17 @@ class CurationAdmin(admin.ModelAdmin):
 
     def take(self, request: HttpRequest, video: Curation, filters: str) -> HttpResponse | None:
         """Do what one of the form's buttons says. None: it was not done, and the page says why."""
-        button = request.POST.get("button", "")
-        form = PairsForm.of(video)
         # Before it is decided on, because then the list may hold it no more.
         next_key = curation_list.following(QueryDict(filters), video)
-        if request.POST.get("seen") != form.seen:
-            messages.warning(
-                request,
-                "Somebody else has changed these categories since you opened the page: here they are as they are now.",
-            )
-            return None
-        by = request.user.get_username()
         try:
-            said = self.done(button.removesuffix("_next"), request, video, by)
+            answer = take(request.POST, video, request.user.get_username())
         except InvalidPairs as error:
-            messages.error(request, str(error))
+            messages.warning(request, str(error))
             return None
-        messages.success(request, said)
-        if not button.endswith("_next"):
+        self.message_user(request, with_undo(answer.said, answer.context), messages.SUCCESS)
+        if not request.POST.get("button", "").endswith("_next"):
             return HttpResponseRedirect(self.address_of(video.pk, filters))
         return HttpResponseRedirect(self.address_of(next_key, filters) if next_key else self.list_address(filters))
-
-    def done(self, verb: str, request: HttpRequest, video: Curation, by: str) -> str:
-        """What was done with a video, in a sentence. Raises InvalidPairs."""
-        match verb:
-            case "accept":
-                accept([video.pk], by)
-                return f"“{video.display_title}”: accepted."
-            case "review":
-                mark_reviewed([video.pk], by)
-                return f"“{video.display_title}”: reviewed, its categories are as they were."
-            case "save":
-                pairs = parse(request.POST.getlist("pair"))
-                decided = decide({video.pk: pairs}, by)
-                if decided.missing:
-                    raise InvalidPairs("This video was deleted meanwhile, so its categories stay as they are.")
-                return f"“{video.display_title}”: {said_of(pairs)}."
-        raise InvalidPairs("The page sent nothing to do. Load it again, and use one of its buttons.")
 
     def address_of(self, video_id: str, filters: str) -> str:
         address = reverse("admin:videos_curation_change", args=[video_id])
@@ -352,11 +326,8 @@ class CurationAdmin(admin.ModelAdmin):
     def report(self, request: HttpRequest, verb: Verb, done: Done) -> None:
         changed, unchanged = len(done.decided.changed), len(done.decided.unchanged) + len(done.decided.missing)
         said = f"{verb.label}: {changed:,} {'video' if changed == 1 else 'videos'} changed, {unchanged:,} as they were."
-        if done.context is None:
-            self.message_user(request, said, messages.INFO)
-        else:
-            undo = format_html('{} <a class="undo" href="{}">Undo …</a>', said, undo_address(done.context))
-            self.message_user(request, undo, messages.SUCCESS)
+        level = messages.INFO if done.context is None else messages.SUCCESS
+        self.message_user(request, with_undo(said, done.context), level)
 
     # How far it has come
 
@@ -396,8 +367,11 @@ def bar(numbers: list[int]) -> list[tuple[float, float]]:
     return parts
 
 
-def said_of(pairs: list[Names]) -> str:
-    return ", ".join(f"{category} › {below}" if below else category for category, below in pairs) or "no category"
+def with_undo(said: str, context: UUID | None) -> str:
+    """What was done, with the link to take it back."""
+    if context is None:
+        return said
+    return format_html('{} <a class="undo" href="{}">Undo …</a>', said, undo_url(context))
 
 
 def review_of(video: Curation) -> Any:

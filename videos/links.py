@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
 from django.http import QueryDict
 from django.urls import reverse
@@ -216,6 +217,11 @@ def delete_url(video_id: str) -> str:
 def curate_url(video_id: str) -> str:
     """The address of the form with a video's categories."""
     return page_url("curate", video_id)
+
+
+def undo_url(context: UUID) -> str:
+    """Where what was done at once is taken back as one."""
+    return f"{reverse('admin:videos_categorizationevent_revert')}?{urlencode({'context': context})}"
 
 
 def audio_url(video_id: str) -> str:

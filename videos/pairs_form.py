@@ -7,8 +7,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
-from .curation import Names, offered_pairs
+import pghistory
+from django.http import QueryDict
+
+from .curation import Decided, Names, accept, decide, lock, mark_reviewed, offered_pairs
+from .deciding import deciding, share_names
 from .models import Categorization, Category, Origin, Pair, Proposal, Review, Subcategory, Video
 
 # More categories than a video ever had; a form with more is no person's.
@@ -40,8 +45,8 @@ class Group:
 class PairsForm:
     """A video's categories as they are, what a machine proposes instead, and what can be chosen.
 
-    `slots`: the values of the pairs in order, and one empty one. `seen` changes with the video's categories, so that
-    what was decided meanwhile is not overwritten unseen.
+    `slots`: the values of the pairs in order, and one empty one. `seen` changes with all that is shown of the video's
+    categories, so that what was decided or proposed meanwhile is neither overwritten nor answered unseen.
     """
 
     video: Video
@@ -82,15 +87,8 @@ class PairsForm:
         ]
         if retired:
             groups = (Group("No longer offered", tuple(retired)), *groups)
-        return cls(
-            video,
-            pairs,
-            review,
-            Proposal.objects.waiting().filter(video=video).first(),
-            groups,
-            (*chosen, ""),
-            seen(pairs, review),
-        )
+        proposal = Proposal.objects.waiting().filter(video=video).first()
+        return cls(video, pairs, review, proposal, groups, (*chosen, ""), seen(pairs, review, proposal))
 
     @property
     def is_curated(self) -> bool:
@@ -121,9 +119,65 @@ def names_of(pair: Pair) -> str:
     return f"{pair.category} › {pair.subcategory}" if pair.subcategory else pair.category
 
 
-def seen(pairs: Iterable[Pair], review: Review | None) -> str:
-    state = [list(pair.__dict__.values()) for pair in pairs], review and [review.reviewed_by, str(review.reviewed_at)]
+def seen(pairs: Iterable[Pair], review: Review | None, proposal: Proposal | None) -> str:
+    state = (
+        [[pair.category, pair.subcategory, pair.origin] for pair in pairs],
+        review and [review.reviewed_by, str(review.reviewed_at)],
+        proposal and proposal.pairs,
+    )
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
+
+
+# What was sent ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a form's button did, in a sentence; `context` names it in the history. None: nothing was changed."""
+
+    said: str
+    context: UUID | None
+
+
+def take(sent: QueryDict, video: Video, by: str) -> Answer:
+    """Do what a form's button says. Raises InvalidPairs, and then nothing is changed.
+
+    1. Lock the video, as every writer does. 2. Compare what the form showed with what is stored. 3. Decide. So of two
+    who answer at once, or of a person and a machine, the second is shown what the first one did.
+    """
+    button = sent.get("button", "").removesuffix("_next")
+    with pghistory.context() as context, deciding(by):
+        share_names()
+        lock([video.pk])
+        form = PairsForm.of(video)
+        chosen = parse(sent.getlist("pair")) if button == "save" else []
+        if sent.get("seen") != form.seen:
+            raise InvalidPairs(
+                "These categories, or what a machine proposes, have changed since you opened the page: here they are as"
+                f" they are now.{f' You had chosen: {listed(chosen)}.' if chosen else ''}"
+            )
+        decided, did = done(button, video, chosen, by)
+        if decided.missing:
+            raise InvalidPairs("This video was deleted meanwhile, so its categories stay as they are.")
+        is_changed = bool(decided.changed or form.proposal)
+    return Answer(f"“{video.display_title}”: {did}.", context.id if is_changed else None)
+
+
+def done(button: str, video: Video, chosen: Sequence[Names], by: str) -> tuple[Decided, str]:
+    """What the button did, and that in words. Raises InvalidPairs."""
+    match button:
+        case "accept":
+            return accept([video.pk], by), "accepted"
+        case "review":
+            return mark_reviewed([video.pk], by), "reviewed, its categories are as they were"
+        case "save":
+            return decide({video.pk: chosen}, by), listed(chosen) or "no category"
+    raise InvalidPairs("The page sent nothing to do. Load it again, and use one of its buttons.")
+
+
+def listed(pairs: Iterable[Names]) -> str:
+    """Pairs in a line, for people."""
+    return ", ".join(names_of(Pair(*pair, Origin.CURATED)) for pair in pairs)
 
 
 def parse(values: Sequence[str]) -> list[Names]:

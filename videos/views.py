@@ -21,14 +21,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from .api import error, get_report
 from .cards import thumbnail, tint
-from .curation import accept, decide, mark_reviewed
 from .dashboard import dashboard_of, notices_of, undo_tag
 from .deleted import LONGEST_REASON
 from .keys import UNSTORABLE
 from .library import Library, library_of
-from .links import DEFAULT_SORT, PAGE_SIZE, Address, curate_url, delete_url, local_path, report_url, root
+from .links import DEFAULT_SORT, PAGE_SIZE, Address, curate_url, delete_url, local_path, report_url, root, undo_url
 from .models import Video
-from .pairs_form import InvalidPairs, PairsForm, parse
+from .pairs_form import InvalidPairs, PairsForm, take
 from .reports import reading_of, report_of
 from .search import InvalidSearch, Search
 from .tombstones import Tombstones, address
@@ -263,13 +262,15 @@ def curate(request: HttpRequest, video_id: str) -> HttpResponse:
     back, problem, status = came_from(request), "", 200
     if request.method == "POST":
         try:
-            said = decided(request, video)
+            answer = take(request.POST, video, request.user.get_username())
         except InvalidPairs as invalid:
             problem, status = str(invalid), 409
         else:
             if "part" in request.GET:
-                return JsonResponse({"message": said})
-            messages.success(request, said)
+                return JsonResponse(
+                    {"message": answer.said, "undo": undo_url(answer.context) if answer.context else ""}
+                )
+            messages.success(request, answer.said)
             return redirect(back)
     context = {
         "form": PairsForm.of(video),
@@ -282,20 +283,3 @@ def curate(request: HttpRequest, video_id: str) -> HttpResponse:
     }
     template = "videos/_curate_form.html" if "part" in request.GET else "videos/curate.html"
     return render(request, template, context, status=status)
-
-
-def decided(request: HttpRequest, video: Video) -> str:
-    """What the form's button did, in a sentence. Raises InvalidPairs, and then nothing is changed."""
-    by = request.user.get_username()
-    if request.POST.get("seen") != PairsForm.of(video).seen:
-        raise InvalidPairs("Somebody else has changed these categories meanwhile: here they are as they are now.")
-    match request.POST.get("button", "save"):
-        case "accept":
-            done = accept([video.pk], by)
-        case "review":
-            done = mark_reviewed([video.pk], by)
-        case _:
-            done = decide({video.pk: parse(request.POST.getlist("pair"))}, by)
-    if done.missing:
-        raise InvalidPairs("This video was deleted meanwhile, so its categories stay as they are.")
-    return f"The categories of “{video.display_title}” are saved."

@@ -96,10 +96,10 @@ document.addEventListener("submit", async (event) => {
       return;
     }
     if (!answer.ok) throw new Error(answer.status);
-    const { message } = await answer.json();
+    const { message, undo } = await answer.json();
     await reload();
     focusOn(video);
-    toast(message);
+    toast(message, undo ? { action: "Undo …", onAction: () => location.assign(undo) } : {});
   } catch (error) {
     const isRefused = ["401", "403"].includes(error.message);
     toast(isRefused ? "Nothing was changed: sign in again, and try once more." : "Nothing was changed: the server did not take it.", { isError: true });

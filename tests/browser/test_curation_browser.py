@@ -183,7 +183,8 @@ def test_categories_are_edited_where_they_stand(open_page: OpenPage, library, co
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     expect(card.locator(".chips .category")).to_have_text(["World War II (WWII)"])
-    expect(page.locator(".toast")).to_contain_text("are saved")
+    expect(page.locator(".toast")).to_contain_text("World War II")
+    expect(page.locator(".toast-action")).to_have_text("Undo …")
     expect(card.locator(".menu-button")).to_be_focused()
     assert page.evaluate("window.here") and pairs(library[2]) == [WAR]
     card.locator(".menu-button").click()
@@ -209,7 +210,7 @@ def test_what_was_decided_meanwhile_is_shown_and_not_overwritten(open_page: Open
     expect(box(card)).to_be_focused()
     decide({library[4]: [WAR]}, "somebody else")
     page.keyboard.press("Enter")
-    expect(card.get_by_role("alert")).to_contain_text("Somebody else has changed")
+    expect(card.get_by_role("alert")).to_contain_text("have changed since you opened the page")
     expect(card.locator(".pair-chips")).to_contain_text("World War II")
     assert pairs(library[4]) == [WAR]
 
