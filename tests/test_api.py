@@ -55,6 +55,13 @@ def test_an_item_has_every_key_and_no_null_where_nothing_is_known():
     assert item["id"] == item["file_stem"] == item["video_id"] == "bare"
 
 
+def test_languages_that_are_not_known_of_summary_and_audio_are_that_of_the_video():
+    make_video(language="fr", audio_language="es")
+    (item,) = reports()["reports"]
+    languages = [item[f"{name}_language"] for name in ("original", "summary", "audio")]
+    assert [item["analysis"]["language"], *languages] == ["fr", "fr", "fr", "es"]
+
+
 def test_answers_are_what_the_schemas_say():
     make_library(12)
     ListOut.model_validate(reports(), strict=True)
@@ -80,6 +87,16 @@ def test_structure_keeps_order_and_gives_the_first_subcategory():
     assert item["analysis"]["categories"] == structure
     assert item["analysis"]["subcategory"] == "Modern History"
     assert json.loads(item["subcategories_json"]) == {"categories": structure}
+
+
+def test_first_category_without_subcategories_gives_none():
+    sent = (
+        '{"categories": [{"category": "News", "subcategories": []}, {"category": "History", "subcategories": ["A"]}]}'
+    )
+    categorise(make_video(subcategories_json=sent), [("News", None), ("History", "A")])
+    (item,) = reports()["reports"]
+    assert [entry["category"] for entry in item["analysis"]["categories"]] == ["News", "History"]
+    assert item["analysis"]["subcategory"] is None
 
 
 def test_the_text_that_came_in_is_answered_verbatim_until_the_rows_say_something_else():
@@ -197,6 +214,15 @@ def test_few_and_many_hits_are_found_the_same(library, monkeypatch, q, sort):
     monkeypatch.setattr("videos.search.FEW", -1)
     assert [found(**parameters, page=page) for page in range(1, 7)] == few
     assert len(set(chain(*few))) == reports(**parameters)["pagination"]["total_count"]
+
+
+def test_topics_are_compared_like_every_name():
+    make_video(1, key_topics=["war – peace", 7, None, ["x"], {"a": "b"}])
+    make_video(2, key_topics=["  war -\u00a0peace ", "b"])
+    make_video(3, key_topics={"war - peace": "b"})
+    for asked in ("war - peace", "war  – peace "):
+        assert sorted(found(topics=asked)) == ["video_00001", "video_00002"]
+    assert found(topics=["War - peace", "7", "x", "a", ""]) == []
 
 
 def test_topics_and_dates_filter():

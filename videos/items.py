@@ -103,7 +103,7 @@ def report_item(video: Video) -> dict[str, Any]:
         "duration_seconds": video.duration_seconds,
         "analysis": {
             "category": list(dict.fromkeys(category for category, _ in pairs)),
-            "subcategory": next((entry["subcategories"][0] for entry in categories if entry["subcategories"]), None),
+            "subcategory": next(iter(categories[0]["subcategories"]), None) if categories else None,
             "categories": categories,
             "content_type": video.content_type,
             "complexity_level": video.complexity_level,
@@ -126,8 +126,8 @@ def report_item(video: Video) -> dict[str, Any]:
         "subcategories_json": subcategories_json,
         "indexed_at": instant(video.indexed_at),
         "original_language": video.original_language or video.language or "en",
-        "summary_language": video.summary_language or "en",
-        "audio_language": video.audio_language or "en",
+        "summary_language": video.summary_language or video.language or "en",
+        "audio_language": video.audio_language or video.language or "en",
         "word_count": video.word_count,
     }
 

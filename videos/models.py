@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import pghistory
 import pgtrigger
-from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import connection, models
 from django.db.models import F, Func, Q
 from django.urls import reverse
@@ -47,6 +48,13 @@ class MatchKey(Func):
 
     function = "videos_match_key"
     output_field = models.TextField()
+
+
+class TopicKeys(Func):
+    """The match keys of a list of topics; what is no text in it is left out."""
+
+    function = "videos_topic_keys"
+    output_field = ArrayField(models.TextField())
 
 
 # As videos_match_key has it (migration 0001): what fits an entry of an index.
@@ -220,7 +228,7 @@ class Video(models.Model):
             models.Index(MatchKey("language"), name="videos_video_language"),
             models.Index(MatchKey("source"), name="videos_video_source"),
             models.Index("has_audio", name="videos_video_has_audio", condition=Q(deleted_at__isnull=True)),
-            GinIndex(OpClass(F("key_topics"), name="jsonb_ops"), name="videos_video_key_topics"),
+            GinIndex(TopicKeys("key_topics"), name="videos_video_topics"),
             models.Index("deleted_at", name="videos_video_deleted", condition=Q(deleted_at__isnull=False)),
         )
         constraints = (

@@ -17,7 +17,18 @@ from django.db.models.functions import Coalesce, StrIndex
 from django.db.models.lookups import GreaterThan
 from django.http import QueryDict
 
-from .models import Categorization, Category, FacetCount, Fold, MatchKey, Revision, Subcategory, Video, match_key
+from .models import (
+    Categorization,
+    Category,
+    FacetCount,
+    Fold,
+    MatchKey,
+    Revision,
+    Subcategory,
+    TopicKeys,
+    Video,
+    match_key,
+)
 
 MAXIMUM_VALUES = 500
 MAXIMUM_SIZE = 50
@@ -200,8 +211,9 @@ class Search:
         if self.published_before:
             videos = videos.filter(published_at__lt=self.published_before)
         if self.topics:
-            any_topic = (Q(key_topics__contains=[topic]) for topic in storable(self.topics))
-            videos = videos.filter(reduce(or_, any_topic, Q(pk__in=[])))
+            videos = videos.alias(topic_keys=TopicKeys("key_topics")).filter(
+                topic_keys__overlap=list(storable(self.topics))
+            )
         return videos.filter(self.in_categories())
 
     def in_categories(self) -> Q:
