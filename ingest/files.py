@@ -183,8 +183,7 @@ def video_named(sent_id: str) -> Video | None:
 def key_expected(sent_id: str, source_name: str) -> str:
     """The key that a video which is not here yet would have, by the id or the file's name; "" for none."""
     text = sent_id.strip() or min(readings(source_name), key=len, default="")
-    candidates = VideoKey.parse(text).candidates
-    return candidates[-1] if candidates else ""
+    return VideoKey.parse(text).expected
 
 
 def stored_with(video: Video, kind: Kind, content: Content, file: BinaryIO) -> StoredFile:

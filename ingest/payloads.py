@@ -19,11 +19,9 @@ from typing import Any
 
 from summaries.models import SummaryText
 from videos.keys import (
-    HASH_SUFFIX,
-    NUMBER_SUFFIX,
+    NATIVE_SHAPES,
     PREFIXED,
     REDDIT_URL,
-    TIME_SUFFIX,
     YOUTUBE_ID,
     YOUTUBE_URL,
     VideoKey,
@@ -153,19 +151,6 @@ def is_usable(name: str) -> bool:
     return bool(VideoKey.parse(name).candidates) and name.isprintable() and len(name.encode()) <= LONGEST_KEY
 
 
-def positional_id(name: str) -> str:
-    """The YouTube id in a report id or a stem, by position; empty for none.
-
-    A whole id before the ending of a report comes first: in `AbC-dE_f123_0056c1` the last 11 characters
-    look like an id as well.
-    """
-    bare = name.removeprefix("yt:")
-    for ending in (TIME_SUFFIX, HASH_SUFFIX, NUMBER_SUFFIX):
-        if YOUTUBE_ID.fullmatch(whole := ending.sub("", bare)):
-            return whole
-    return next((found for found in VideoKey.parse(bare).candidates if YOUTUBE_ID.fullmatch(found)), "")
-
-
 def identify(body: Body, stem: str = "") -> Names:
     """Which video a body is about. Raises Unusable."""
 
@@ -183,11 +168,11 @@ def identify(body: Body, stem: str = "") -> Names:
     if not sent and not in_url and not REDDIT_URL.match(url):
         # The name of a report counts only where an id can be seen in it.
         names = [first(IDS_OF_A_REPORT, containers), stem.strip() if is_usable(stem.strip()) else ""]
-        sent = next((name for name in names if positional_id(name) or PREFIXED.fullmatch(name)), "")
+        sent = next((name for name in names if VideoKey.parse(name).youtube_id or PREFIXED.fullmatch(name)), "")
     key = sent.removeprefix("yt:")
     is_youtube = source_of(body.slug, url, "") in ("youtube", "other")
     if key and is_youtube and not PREFIXED.fullmatch(key) and not key.startswith("unknown-"):
-        key = positional_id(key) or in_url or key
+        key = VideoKey.parse(key).youtube_id or in_url or key
     try:
         source, key = natural_key(key, "", url, body.slug)
     except ValueError as error:
@@ -199,7 +184,8 @@ def identify(body: Body, stem: str = "") -> Names:
         source = "web" if source == "other" else source
     if body.slug and (body.slug != "youtube" or YOUTUBE_ID.fullmatch(key)):
         source = body.slug
-    is_sure = native or in_url or not sent or not is_youtube
+    is_bare = any(shape.fullmatch(key) for shape in NATIVE_SHAPES.values())
+    is_sure = not sent or not is_youtube or in_url or (native and not is_bare)
     return Names(key, source, old_id if old_id != key else "", () if is_sure else (sent,))
 
 

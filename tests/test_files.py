@@ -180,12 +180,17 @@ class TestWhichVideo:
         assert send(mp3(), KEY).json() == body
         assert AudioFile.objects.count() == 1
 
-    @pytest.mark.parametrize("sent_id", [KEY, f"yt:{KEY}", f"title_words_{KEY}", "reddit:1abc", "web:" + "0f" * 12])
-    def test_a_video_that_comes_later_gets_what_came_before_it(self, send, client, sent_id):
+    @pytest.mark.parametrize(
+        ("sent_id", "key"),
+        [(KEY, KEY), (f"yt:{KEY}", KEY), (f"title_words_{KEY}", KEY), (f"{KEY}_0056c1", KEY),
+         ("reddit:1abc", "reddit:1abc"), ("1abc", "reddit:1abc"), ("yt:1abc", "reddit:1abc"),
+         ("web:" + "0f" * 12, "web:" + "0f" * 12), ("0f" * 12, "web:" + "0f" * 12)],
+    )  # fmt: skip
+    def test_a_video_that_comes_later_gets_what_came_before_it(self, send, client, sent_id, key):
         urls = [send(mp3(b"sound"), sent_id).json()["public_url"]]
         urls.append(send(PNG_BYTES, sent_id, address="/api/upload-image").json()["public_url"])
         send(mp3(b"other"), "AbC-dE_f124")
-        video = make_video(video_id=sent_id if ":" in sent_id and sent_id[:3] != "yt:" else KEY, has_audio=False)
+        video = make_video(video_id=key, has_audio=False)
         with transaction.atomic():
             assert adopt(video.pk) == 2
         assert adopt(video.pk) == 0

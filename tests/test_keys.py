@@ -34,6 +34,7 @@ TITLE_WORDS = st.lists(st.text(string.ascii_lowercase + string.digits, min_size=
         ("yt:some_title_words_AbC-dE_f123", "AbC-dE_f123"),
         ("AbC-dE_f123_20250901_134325", "AbC-dE_f123"),
         ("some_title_words_AbC-dE_f123_20250901_134325", "AbC-dE_f123"),
+        ("some_title_words_AbC-dE_f123_20250901_134325_1", "AbC-dE_f123"),
         ("AbC-dE_f123_0056c1", "AbC-dE_f123"),
         ("AbC-dE_f123_123456", "AbC-dE_f123"),
         # Ids that begin or end with what separates words.
@@ -54,6 +55,9 @@ TITLE_WORDS = st.lists(st.text(string.ascii_lowercase + string.digits, min_size=
         ("reddit:1n4zk2p", "reddit:1n4zk2p"),
         ("yt:reddit:1n4zk2p", "reddit:1n4zk2p"),
         ("1n4zk2p", "1n4zk2p"),
+        ("1n4zk2p", "reddit:1n4zk2p"),
+        ("yt:1n4zk2p", "reddit:1n4zk2p"),
+        ("0123456789abcdef01234567", "web:0123456789abcdef01234567"),
         ("web:0123456789abcdef01234567", "web:0123456789abcdef01234567"),
         ("hash:0123456789ab", "hash:0123456789ab"),
         ("unknown-1757000000", "unknown-1757000000"),
@@ -85,11 +89,11 @@ def test_a_candidate_is_the_whole_text_or_an_id_between_its_separators(text):
     bare = key.text.removeprefix("yt:")
     for candidate in key.candidates:
         assert candidate
-        if candidate not in (key.text, bare):
+        if candidate not in (key.text, bare, f"reddit:{bare}", f"web:{bare}"):
             before, after = bare[: (place := bare.rindex(candidate))], bare[place + len(candidate) :]
             assert len(candidate) == 11
             assert not before or before.endswith("_")
-            assert re.fullmatch(r"|_[0-9]{1,3}|_[0-9a-f]{6}|_[0-9]{8}_[0-9]{6}", after)
+            assert re.fullmatch(r"|_[0-9]{1,3}|_[0-9a-f]{6}|_[0-9]{8}_[0-9]{6}(_[0-9]{1,3})?", after)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +133,34 @@ class TestNamed:
         assert Video.objects.named("abc-de_f123") == other
         assert Video.objects.named("yt:abc-de_f123") == other
         assert Video.objects.named("title_AbC-dE_f123") == one
+
+    @pytest.mark.parametrize("key", ["reddit:1n4zk2p", "web:0123456789abcdef01234567"])
+    def test_a_native_id_names_its_video_also_without_its_source(self, key):
+        video = make_video(1, video_id=key)
+        native = key.partition(":")[2]
+        for text in (native, f"yt:{native}", f"yt:{key}"):
+            assert Video.objects.named(text) == video
+        itself = make_video(2, video_id=native)
+        assert Video.objects.named(native) == itself
+        for text in (native[:-1], native[1:], native.upper(), f"x_{native}", "m"):
+            with pytest.raises(Video.DoesNotExist):
+                Video.objects.named(text)
+
+    def test_a_whole_id_before_an_ending_comes_before_what_looks_like_one_at_the_end(self):
+        video = make_video(1, video_id="AbC-dE_f123")
+        make_video(2, video_id="f123_0056c1")
+        assert Video.objects.named("AbC-dE_f123_0056c1") == video
+
+    def test_a_lower_cased_old_id_names_the_only_video_that_reads_so(self):
+        """The old system lower-cased its ids. This video came in under its true one, and has no old id, or another."""
+        video = make_video(1, video_id="AbC-dE_f123", legacy_id="yt:AbC-dE_f123")
+        assert Video.objects.named("yt:abc-de_f123") == video
+        for text in ("abc-de_f123", "yt:ABC-DE_F123", "yt:abc-de_f12", "yt:title_abc-de_f123"):
+            with pytest.raises(Video.DoesNotExist):
+                Video.objects.named(text)
+        make_video(2, video_id="ABC-dE_f123")
+        with pytest.raises(Video.DoesNotExist):
+            Video.objects.named("yt:abc-de_f123")
 
     def test_an_old_id_names_the_video_that_had_it(self):
         """Although it is the lower-cased id of one video and the true id of another."""
@@ -195,6 +227,19 @@ def test_the_stems_of_the_real_files_name_their_videos(shared):
         ("", "", "https://www.reddit.com/r/x/comments/1n4zk2p/a_title/", ("reddit", "reddit:1n4zk2p")),
         ("0123456789abcdef01234567", "", "https://example.com/a", ("web", "web:0123456789abcdef01234567")),
         ("web:0123456789abcdef01234567", "", "", ("web", "web:0123456789abcdef01234567")),
+        (
+            "0123456789abcdef01234567",
+            "",
+            "https://en.wikipedia.org/wiki/A",
+            ("wikipedia", "web:0123456789abcdef01234567"),
+        ),
+        (
+            "0123456789abcdef01234567",
+            "",
+            "https://www.churchofjesuschrist.org/a",
+            ("lds", "web:0123456789abcdef01234567"),
+        ),
+        ("0123456789abcdef01234567", "", "", ("other", "0123456789abcdef01234567")),
         ("hash:0123456789ab", "", "", ("other", "hash:0123456789ab")),
         ("hash:0123456789ab", "", "https://example.com/a", ("web", "hash:0123456789ab")),
         ("unknown-1757000000", "", "", ("other", "unknown-1757000000")),

@@ -233,6 +233,22 @@ def test_a_report_id_finds_the_video_that_is_there():
     assert send({"id": f"title_{KEY}_0056c1", "title": "T"}).video_id == KEY
 
 
+@pytest.mark.parametrize("field", ["id", "video_id"])
+@pytest.mark.parametrize("native", ["1n4zk2p", "0123456789abcdef01234567"])
+def test_a_bare_native_id_finds_the_video_that_came_with_its_address(native, field):
+    address = "https://redd.it/1n4zk2p" if native == "1n4zk2p" else "https://blog.example.org/post"
+    key = send({"id": native, "url": address, "title": "T"}).video_id
+    assert key.endswith(f":{native}")
+    assert send({field: native, "title": "Later"}).video_id == key
+    assert Video.objects.values_list("pk", "title").get() == (key, "Later")
+
+
+def test_a_lower_cased_old_id_alone_finds_the_only_video_that_reads_so():
+    make_video(video_id=KEY)
+    assert send({"id": "yt:abc-de_f123", "title": "T"}).video_id == KEY
+    assert send({"id": "yt:abc-de_f123", "video_id": "abc-de_f123"}).video_id == "abc-de_f123"
+
+
 def test_ids_that_differ_by_case_are_two_videos():
     make_video(video_id=KEY, legacy_id="yt:abc-de_f123")
     merged = send({"id": "yt:abc-de_f123", "video_id": "abc-de_f123", "title": "T"})

@@ -389,9 +389,11 @@ OTHER_IDS = (
     ({"id": "reddit:1abcde"}, "reddit:1abcde", "reddit", ["yt:reddit:1abcde", "reddit:1abcde"]),
     ({"id": "yt:reddit:1abcdf"}, "reddit:1abcdf", "reddit", ["yt:reddit:1abcdf", "reddit:1abcdf"]),
     ({"id": "1abcdg", "url": "https://www.reddit.com/r/x/comments/1abcdg/title/"}, "reddit:1abcdg", "reddit",
-     ["reddit:1abcdg"]),
+     ["1abcdg", "yt:1abcdg", "reddit:1abcdg"]),
     ({"id": "0123456789abcdef01234567", "url": "https://blog.example.org/post"}, "web:0123456789abcdef01234567", "web",
-     ["web:0123456789abcdef01234567"]),
+     ["0123456789abcdef01234567", "web:0123456789abcdef01234567"]),
+    ({"id": "76543210fedcba9876543210", "url": "https://en.wikipedia.org/wiki/A"}, "web:76543210fedcba9876543210",
+     "wikipedia", ["76543210fedcba9876543210", "web:76543210fedcba9876543210"]),
     ({"id": "hash:0123456789ab", "url": "https://blog.example.org/2"}, "hash:0123456789ab", "web",
      ["hash:0123456789ab"]),
     ({"id": "unknown-1757638187"}, "unknown-1757638187", "other", ["unknown-1757638187"]),
@@ -409,6 +411,10 @@ def test_ids_of_every_source_are_taken_and_found_again(worker):
         for name in names:
             assert success(worker.get(f"/api/reports/{quote(name, safe=':')}"))["video_id"] == key
             assert worker.head(f"/{quote(name, safe=':')}.json").status == 200, name
+            form = {"video_id": name, "audio": ("sound.mp3", mp3(name.encode()))}
+            assert success(worker.send("POST", "/ingest/audio", form=form))["video_id"] == key, name
+            # Without the address as well: nothing else is called so.
+            assert success(worker.post("/ingest/report", {"id": name, "title": "T"}))["video_id"] == key, name
         assert success(worker.send("DELETE", f"/api/delete/{quote(names[0], safe=':')}"))["idempotent"] is False
     assert Video.objects.deleted().count() == Video.objects.count() == len(OTHER_IDS)
 

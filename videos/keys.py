@@ -18,6 +18,8 @@ YOUTUBE_URL = re.compile(
 REDDIT_URL = re.compile(
     r"^https?://(?:[a-z]+\.)?(?:reddit\.com/(?:r/[^/]+/)?comments/|redd\.it/)([a-z0-9]+)", re.IGNORECASE
 )
+# Ids that are sent bare, and stored as `source:id`. "web" stands for every source whose pages are known by a digest.
+NATIVE_SHAPES = {"reddit": re.compile(r"[a-z0-9]{1,10}"), "web": re.compile(r"[0-9a-f]{24}")}
 HOST = re.compile(r"^https?://([^/?#:@]+)", re.IGNORECASE)
 
 # Hosts that are sources of their own, before "web".
@@ -54,21 +56,39 @@ class VideoKey:
 
     @classmethod
     def parse(cls, text: str) -> "VideoKey":
-        """Read a video_id, an old id, a stem or a report id. Whatever cannot be a key has no candidates."""
+        """Read a video_id, an old id, a stem, a report id or a native id. What cannot be a key has no candidates."""
         text = text.strip()
         bare = text.removeprefix("yt:")
         if not bare or len(text) > 1000 or UNSTORABLE.search(text):
             return cls(text, ())
-        candidates = [text, bare]
-        for stem in (bare, TIME_SUFFIX.sub("", bare), NUMBER_SUFFIX.sub("", bare), HASH_SUFFIX.sub("", bare)):
-            # By position: an id holds "_" and "-" itself, so the stem is never split on them.
-            if YOUTUBE_ID.fullmatch(stem[-11:]) and (len(stem) == 11 or stem[-12] == "_"):
-                candidates.append(stem[-11:])
-        return cls(text, tuple(dict.fromkeys(candidates)))
+        unnumbered = NUMBER_SUFFIX.sub("", bare)
+        stems = [bare, *(ending.sub("", bare) for ending in (TIME_SUFFIX, NUMBER_SUFFIX, HASH_SUFFIX)),
+                 TIME_SUFFIX.sub("", unnumbered)]  # fmt: skip
+        # By position: an id holds "_" and "-" itself, so the stem is never split on them. A whole id before an ending
+        # comes first: the last 11 characters of `AbC-dE_f123_0056c1` look like an id as well.
+        youtube = [stem for stem in stems if YOUTUBE_ID.fullmatch(stem)]
+        youtube += [stem[-11:] for stem in stems if stem[-12:-11] == "_" and YOUTUBE_ID.fullmatch(stem[-11:])]
+        native = [f"{source}:{bare}" for source, shape in NATIVE_SHAPES.items() if shape.fullmatch(bare)]
+        return cls(text, tuple(dict.fromkeys([text, bare, *youtube, *native])))
+
+    @property
+    def youtube_id(self) -> str:
+        """The YouTube id that the text names, if it names one; empty for none."""
+        return next((found for found in self.candidates if YOUTUBE_ID.fullmatch(found)), "")
+
+    @property
+    def expected(self) -> str:
+        """The key that a video which is not here yet would have by this name; empty for none."""
+        return self.youtube_id or next(reversed(self.candidates), "")
+
+    @property
+    def lowered(self) -> str:
+        """The YouTube id in an old id that the old system may have lower-cased; empty for any other text."""
+        is_old = self.text.startswith("yt:") and self.text == self.text.lower()
+        return self.youtube_id if is_old and self.youtube_id == self.text[3:] else ""
 
 
 PREFIXED = re.compile(r"([a-z][a-z0-9-]{1,30}):(.+)", re.DOTALL)
-NATIVE_SHAPES = {"reddit": re.compile(r"[a-z0-9]{1,10}"), "web": re.compile(r"[0-9a-f]{24}")}
 
 
 def natural_key(video_id: str, old_id: str, url: str, slug: str = "") -> tuple[str, str]:
@@ -93,5 +113,6 @@ def natural_key(video_id: str, old_id: str, url: str, slug: str = "") -> tuple[s
         prefix = match.group(1)
         return (source_of(slug, url, "") if prefix == "hash" else prefix), native
     source = source_of(slug, url, native)
-    shape = NATIVE_SHAPES.get(source)
-    return source, f"{source}:{native}" if shape and shape.fullmatch(native) else native
+    prefix = source if source in ("reddit", "youtube", "other") else "web"
+    shape = NATIVE_SHAPES.get(prefix)
+    return source, f"{prefix}:{native}" if shape and shape.fullmatch(native) else native
