@@ -51,6 +51,9 @@ _DESCRIPTIONS = {
     "type",
     "variant",
 }
+# Of a summary in parts: what is said around its points is no rendition of its own.
+_POINTS = {"bulletpoints", "keypoints"}
+_AROUND_POINTS = ("maintopic", "takeaway")
 _SEPARATORS = str.maketrans("", "", "-_: ")
 
 # Python's parser needs seconds for a megabyte of small tokens.
@@ -60,12 +63,18 @@ _LONGEST_LITERAL = 250_000
 _WRITTEN_LINE_BREAK = re.compile(r"(?P<path>\b[A-Za-z]:\\(?!n[^a-z])[a-z][\w\\.-]*)|(?:\\r)?\\n")
 
 
+# A language model likes to put an object between these.
+_FENCED = re.compile(r"```\w*\s*([{\[].*[}\]])\s*```", re.DOTALL)
+
+
 def _readable_text(text: str, variant: str) -> str:
     """Return the text to show: the fitting rendition where the text is an object, else the text itself."""
-    stripped = text.strip()
-    if stripped.startswith(("{", "[")):
+    stripped = text.strip().removeprefix("\ufeff")
+    fenced = _FENCED.fullmatch(stripped)
+    written = fenced[1] if fenced else stripped
+    if written.startswith(("{", "[", '"{', '"[')):
         try:
-            return _text_of(_decoded(stripped), variant)
+            return _text_of(_decoded(written), variant)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             pass  # It only looks like an object, or is none that anyone would read.
     if "\\n" not in stripped or "\n" in stripped or "\r" in stripped:
@@ -82,6 +91,8 @@ def _decoded(text: str) -> dict | list:
         if len(text) > _LONGEST_LITERAL:
             raise
         value = ast.literal_eval(text)
+    if isinstance(value, str):
+        return _decoded(value)  # Written as text twice.
     if not isinstance(value, dict | list):
         raise ValueError("neither an object nor a list")
     return value
@@ -117,9 +128,17 @@ def _text_of_mapping(mapping: dict, variant: str) -> str:
         if not text.strip():
             continue
         if name in rank:
-            return text
+            return _with_topic_and_takeaway(text, mapping, variant) if name in _POINTS else text
         texts.append(text)
     return "\n".join(texts)
+
+
+def _with_topic_and_takeaway(points: str, mapping: dict, variant: str) -> str:
+    around = {_name(key): " ".join(_text_of(value, variant).split()) for key, value in mapping.items()}
+    topic, takeaway = map(around.get, _AROUND_POINTS)
+    lines = [f"Main topic: {topic}"] if topic else []
+    lines += ["Key points:", points] if topic or takeaway else [points]
+    return "\n".join(lines + ([f"Takeaway: {takeaway}"] if takeaway else []))
 
 
 def _name(key: object) -> str:
@@ -161,9 +180,12 @@ _DROPPED = {
 }
 _SHOWN_AS = {"h1": "h2", "h5": "h4", "h6": "h4"}
 
-_OPENING_BLOCK = re.compile(
-    r"<(p|div|ul|ol|h[1-6]|blockquote|pre|table|dl|section|article|main|header|figure|html|body)(?=[\s/>])",
-    re.IGNORECASE,
+_BLOCK = r"<(p|div|ul|ol|h[1-6]|blockquote|pre|table|dl|section|article|main|header|figure|html|body)(?=[\s/>])"
+_OPENING_BLOCK = re.compile(_BLOCK, re.IGNORECASE)
+_STARTS_AS_HTML = re.compile(
+    r"(?>\s+|<!doctype[^>]*>|<!--(?:(?!-->).)*-->)*+"
+    rf"(?:{_BLOCK}|<(?:b|strong|em|i|u|s|a|span|font|small|mark|code|br|hr)(?=[\s/>]))",
+    re.IGNORECASE | re.DOTALL,
 )
 _TAG_NAME = re.compile(r"(?<=<)(/?)([a-zA-Z][^\s/>]*)")
 _TAG_WITH_ATTRIBUTES = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)([^>]*)")
@@ -182,12 +204,15 @@ _NEVER_NESTED = {
 
 
 def _is_html(text: str) -> bool:
-    """Return whether the text is HTML: it starts with a block element, which is closed somewhere.
+    """Return whether the text is HTML: it starts with an element, and has a block element, which is closed somewhere.
 
     Anything else is text, where `<b>` is shown as it is written.
     """
-    opening = _OPENING_BLOCK.match(text)
-    return opening is not None and f"</{opening[1].lower()}>" in text.lower() and not _is_tangled(text)
+    if not _STARTS_AS_HTML.match(text):
+        return False
+    lower = text.lower()
+    blocks = {opening[1] for opening in _OPENING_BLOCK.finditer(lower)}
+    return any(f"</{name}>" in lower for name in blocks) and not _is_tangled(text)
 
 
 def _is_tangled(html: str) -> bool:
@@ -352,7 +377,7 @@ def _blocks(lines: Iterable[tuple[_Kind, str]], with_headings: bool) -> Iterator
 
 def _is_heading(line: str) -> bool:
     """Return whether the line is a title, rather than a sentence, a part of one, or something said."""
-    if len(line) >= 80 or line[0] in "-–—":
+    if len(line) >= 80 or line[0] in "-–—|":
         return False
     line = line.rstrip(":： ")
     if line.startswith("**") and not line.endswith("**"):

@@ -164,6 +164,7 @@ def test_short_title_is_heading_in_comprehensive_summary(line, heading):
         "He said “stop.”",
         "1. Install it",
         "* * *".replace(" ", ""),
+        "| a | b |",
         "A title " + "that is far too long " * 5 + "to be one",
     ],
 )
@@ -411,6 +412,22 @@ def test_list_becomes_list_items(written):
     )
 
 
+@pytest.mark.parametrize("written", [json.dumps, repr])
+@pytest.mark.parametrize("points", [["Flour", "- Salt"], "• Flour\n• Salt", "**Key points:**\n- Flour\n- Salt"])
+@pytest.mark.parametrize("key", ["key_points", "bulletPoints"])
+def test_topic_and_takeaway_beside_the_points_are_shown_around_them(written, points, key):
+    value = {"takeaway": "Bake.", key: points, "main_topic": "Bread", "headline": "other", "language": "en"}
+    assert_shown(
+        render(written(value), "key-points"),
+        '<div class="kp-heading">Bread</div><ul class="kp-list"><li>Flour</li><li>Salt</li></ul>'
+        '<div class="kp-takeaway"><strong>Bake.</strong></div>',
+    )
+
+
+def test_takeaway_beside_another_rendition_is_not_part_of_it():
+    assert_shown(render('{"takeaway": "Bake.", "comprehensive": "Long."}', "key-points"), "<p>Long.</p>")
+
+
 def test_labels_within_a_list_are_labels():
     assert_shown(
         render('["**Main topic:** Bread", "Flour", "Takeaway: Bake."]', "key-points"),
@@ -422,6 +439,20 @@ def test_labels_within_a_list_are_labels():
 @pytest.mark.parametrize("number", ["42", "1.50", "-0.10", "12345678901234567890123", "1e400"])
 def test_numbers_are_words_as_they_are_written(number):
     assert_shown(render(f'{{"comprehensive": {number}}}', "audio"), f"<p>{number}</p>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '```json\n{"summary": "One."}\n```',
+        "```\n{'summary': 'One.'}\n```\n",
+        '\ufeff{"summary": "One."}',
+        json.dumps('{"summary": "One."}'),
+        json.dumps(json.dumps({"summary": "One."})),
+    ],
+)
+def test_object_is_read_from_whatever_it_is_wrapped_in(text):
+    assert_shown(render(text, "audio"), "<p>One.</p>")
 
 
 @pytest.mark.parametrize(
@@ -443,6 +474,9 @@ def test_object_without_any_text_is_no_summary(text):
         "{{}}",
         "[1], [2]",
         '{"a": "b"} tail',
+        '"{name}" is a placeholder',
+        '"{name}"',
+        '```json {"a": "b"',
         "{1: 0x" + "f" * 5000 + "}",
         "{'a': " + "-" * 5000 + "1}",
     ],
@@ -489,7 +523,18 @@ def test_html_is_kept_as_far_as_it_is_allowed():
 
 
 @pytest.mark.parametrize(
-    "text", ["<b>bold</b> text", "Text <p>x</p>", "<p> opens a paragraph", "<para>x</para>", "a < b"]
+    "text",
+    [
+        "<b>bold</b> text",
+        "<br>a<br>",
+        "<b>x</b> <p>",
+        "<!-- <p>x</p> -->",
+        "<!-- -->" * 30 + "x",
+        "Text <p>x</p>",
+        "<p> opens a paragraph",
+        "<para>x</para>",
+        "a < b",
+    ],
 )
 def test_markup_within_text_is_shown_as_written(text):
     page = Page(render(text, "audio"))
@@ -499,6 +544,18 @@ def test_markup_within_text_is_shown_as_written(text):
 @pytest.mark.parametrize("html", ["<P>One</P>", "<P>One</p>", "<p>One</P>"])
 def test_html_in_capitals_is_html(html):
     assert_shown(render(html, "audio"), "<p>One</p>")
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ("<strong>One</strong><ul><li>two</li></ul>", "<strong>One</strong><ul><li>two</li></ul>"),
+        ("<b>One</b><br>two <p>three</p>", "<b>One</b><br>two <p>three</p>"),
+        ("<!DOCTYPE html>\n<!-- made by <p> --> <p>One</p>", "<p>One</p>"),
+    ],
+)
+def test_html_may_begin_with_something_else_than_a_block(html, shown):
+    assert_shown(render(html, "audio"), shown)
 
 
 def test_html_within_an_object_is_html():
@@ -596,6 +653,9 @@ def test_megabyte_of_text_is_rendered():
         "<table>" + "<p>x" * 100_000 + "</table>",
         "<p " + " ".join(f"a{number}" for number in range(100_000)) + ">x</p>",
         "<p>" + "&amp;" * 200_000 + "</p>",
+        "<!-- -->" * 50_000 + "x",
+        "<b>" * 50_000 + "<p>x</p>",
+        "```{" + "} " * 100_000 + "x",
     ],
     ids=lambda text: text[:12],
 )
