@@ -23,7 +23,7 @@ let place = null;
 let placeAsked = null;
 // Whether it is to play, while it loads too.
 let isWanted = false;
-// What was said of the files that failed, one after the other.
+// The files that failed, one after the other: title and reason.
 let failures = [];
 // Where to begin as soon as the file is known.
 let start = 0;
@@ -228,27 +228,39 @@ async function failed() {
   const from = current();
   const reason = await whatIsWrong(track.audio);
   if (current() !== from) return;
-  failures.push(`${quoted(track.title)} cannot be played: ${reason}`);
   const message = { about: "playing", isError: true };
   if (!navigator.onLine) {
     rest();
-    toast(failures.pop(), { ...message, action: "Try again", onAction: () => current() === from && resume() });
-  } else if (failures.length >= MOST_FAILURES) {
+    toast(said([{ title: track.title, reason }]), { ...message, action: "Try again", onAction: () => current() === from && resume() });
+    return;
+  }
+  failures.push({ title: track.title, reason });
+  if (failures.length >= MOST_FAILURES) {
     rest();
-    toast(`${failures.join(" ")} These were ${failures.length} in a row, so the player has stopped.`, message);
+    toast(`${said(failures)} These were ${failures.length} in a row, so the player has stopped.`, message);
     failures = [];
   } else {
-    toast(failures.join(" "), message);
+    toast(said(failures), message);
     go("next");
   }
+}
+
+// "“A” and “B” cannot be played: the file is missing." – one sentence for each reason.
+function said(failed) {
+  const reasons = [...new Set(failed.map(({ reason }) => reason))];
+  const names = new Intl.ListFormat("en");
+  return reasons.map((reason) => {
+    const titles = failed.filter((each) => each.reason === reason).map(({ title }) => quoted(title));
+    return `${names.format(titles)} cannot be played: ${reason}`;
+  }).join(" ");
 }
 
 async function whatIsWrong(address) {
   if (!navigator.onLine) return "you are offline.";
   try {
     const { ok, status } = await fetch(address, { method: "HEAD" });
-    if (ok) return "its file is damaged, or of a kind that this browser does not know.";
-    return status === 404 ? "its file is missing." : "the server cannot give its file just now.";
+    if (ok) return "the file is damaged, or of a kind that this browser does not know.";
+    return status === 404 ? "the file is missing." : "the server cannot give the file just now.";
   } catch {
     return "the server was not reached.";
   }

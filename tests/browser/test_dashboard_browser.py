@@ -241,6 +241,7 @@ def test_search_follows_the_typing(open_page: OpenPage, library):
 def test_view_sort_size_and_pages(open_page: OpenPage, library):
     page = open_page()
     page.get_by_role("link", name="Grid").click()
+    wait_for(page, "view=grid")
     page.get_by_role("group", name="Sort by").get_by_text("Show more").click()
     page.get_by_label("Title Z→A").check()
     wait_for(page, "sort=title_za&view=grid")

@@ -338,8 +338,8 @@ def test_files_that_fail_are_said_and_passed_over(open_page: OpenPage, library):
     listen(page, 15)
     button(page, "Next").click()
     # In one message, which covers less than one for each.
-    missing = "“Video number 14” cannot be played: its file is missing."
-    expect(page.locator(".toast")).to_contain_text(f"{missing} “Video number 13” cannot be played: its file is damaged")
+    missing = "“Video number 14” cannot be played: the file is missing."
+    expect(page.locator(".toast")).to_contain_text(f"{missing} “Video number 13” cannot be played: the file is damaged")
     expect_playing(page, 12)
     expect_sound_goes_on(page)
 
@@ -369,6 +369,8 @@ def test_after_three_failures_in_a_row_it_stops_and_says_so(open_page: OpenPage,
     page = open_page()
     listen(page, 15)
     button(page, "Next").click()
+    names = "“Video number 14”, “Video number 13”, and “Video number 12”"
+    expect(page.locator(".toast")).to_contain_text(f"{names} cannot be played: the file is missing.")
     expect(page.locator(".toast")).to_contain_text("These were 3 in a row, so the player has stopped.")
     expect(page.locator("#player")).to_have_attribute("data-state", "paused")
     expect(page.locator(".player-title")).to_have_text("Video number 12")
