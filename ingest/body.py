@@ -143,6 +143,7 @@ CONTAINERS = (
     "source_metadata", "metadata", "video", "media", "media_info", "media_metadata", "processing_metadata",
     "content_analysis", "analysis_json", "analysis",
 )  # fmt: skip
+SUMMARIES = ("summary", "summary_variants")
 SLUG = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 SLUGS = {*SOURCES.values(), "web"}
 
@@ -152,7 +153,7 @@ class Body:
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self.content: Any = dict(payload)
-        self.taken: set[Path] = set()
+        self.taken: set[Path] = {(name,) for name in (*CONTAINERS, *SUMMARIES) if self.content.get(name) is None}
         self.problems: list[Unmodelled] = []
         # What could not be used and stays where it was sent, although the rest is fine.
         self.left: list[Unmodelled] = []
@@ -223,13 +224,15 @@ class Body:
             raise problem
 
     def places(self, names: Sequence[str], containers: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
-        """What stands under these names in these containers, the best place first."""
+        """What stands under these names in these containers, the best place first. A null says nothing: it is taken."""
         for container in containers:
             value = self.get(container)
             if isinstance(value, dict):
                 for name in names:
                     if value.get(name) is not None:
                         yield (*container, name), value[name]
+                    elif name in value:
+                        self.taken.add((*container, name))
 
     def field(self, names: Sequence[str], containers: Sequence[Path], read: Callable[[Any, str], Any]) -> Any:
         """The first real value, else the first that is not blank; places that say the same are taken.

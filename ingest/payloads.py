@@ -206,6 +206,7 @@ def arrival_of(body: Body, names: Names) -> Arrival:
     summary = body.get(("summary",))
     if isinstance(summary, str) and (found := object_in(summary)):
         body.put(("summary",), found)
+    body.decode(("summary", "analysis"))
     pairs = pairs_of(body)
     texts = tuple(texts_of(body))
     subcategories = next(body.places(("subcategories_json",), (TOP, *ANALYSES)), None)
@@ -222,7 +223,7 @@ def arrival_of(body: Body, names: Names) -> Arrival:
         duration_seconds=body.field(
             ("duration_seconds", "video_duration_seconds", "duration"), (*about, ("media_metadata",)), seconds
         ),
-        word_count=body.field(("word_count",), media, number),
+        word_count=body.field(("word_count", "summary_word_count"), (*media, ("stats",)), number),
         audio_duration_seconds=body.field(("audio_duration_seconds", "mp3_duration_seconds"), media, seconds),
         has_transcript=body.field(("has_transcript",), media, flag),
         transcript_chars=body.field(("transcript_chars",), media, number),
@@ -265,7 +266,11 @@ def as_text(sent: Any) -> str:
 def taken_analysis(body: Body) -> Any:
     """The analysis as sent: the first place that has one. Raises Unmodelled for text that is no JSON."""
     for path in ANALYSES:
-        value = decoded(body.get(path), "analysis")
+        value = body.get(path)
+        if isinstance(value, str) and len(path) > 1:
+            # Words about a summary.
+            continue
+        value = decoded(value, "analysis")
         if not is_blank(value):
             body.taken.add(path)
             return value
@@ -301,8 +306,11 @@ def pairs_of(body: Body) -> tuple[Pair, ...]:
     for path, value in body.places(("category",), (TOP, *ANALYSES)):
         if not isinstance(value, str | list):
             raise wrong_type(value, "category", "a list of names")
-        sent = value if isinstance(value, str) else json.dumps(value)
-        flat += mapper.flat_categories({"category": Text(sent.encode())})
+        # The worker puts what its own database has into a list, in whatever form that is.
+        for entry in value if isinstance(value, list) else [value]:
+            if entry is not None and not isinstance(entry, str):
+                raise Unmodelled("categories_not_readable", "category", None, "category is no list of names.")
+            flat += mapper.flat_categories({"category": Text((entry or "").encode())})
         body.taken.add(path)
     flat = list(dict.fromkeys(flat))
     alone = not any(structured.values())
@@ -322,11 +330,28 @@ def pairs_of(body: Body) -> tuple[Pair, ...]:
 
 
 def as_categories(value: Any) -> Any:
-    """A list of categories in which a bare name is a category without subcategories."""
+    """A list of categories: a bare name is one without subcategories, and what says nothing is left out."""
     entries = value.get("categories") if isinstance(value, dict) else value
     if not isinstance(entries, list):
         return entries
-    return [{"category": entry} if isinstance(entry, str) else entry for entry in entries]
+    named = [{"category": entry} if isinstance(entry, str) else entry for entry in entries if not is_blank(entry)]
+    return [
+        with_subcategories(entry) if isinstance(entry, dict) else entry for entry in named if not says_nothing(entry)
+    ]
+
+
+def says_nothing(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(map(is_blank, entry.values()))
+
+
+def with_subcategories(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A category's entry with a list of subcategories; one alone can come as a name."""
+    below = entry.get("subcategories") or entry.get("subcategory") or []
+    if isinstance(below, str):
+        below = [below]
+    elif isinstance(below, list):
+        below = [name for name in below if name is not None]
+    return {**entry, "subcategories": below}
 
 
 def lone_names(value: Any) -> list[str]:

@@ -204,6 +204,7 @@ def test_the_time_of_a_payload(payload, hour):
         ({"audio_duration_seconds": 312.48}, "audio_duration_seconds", 312),
         ({"media_metadata": {"mp3_duration_seconds": 5, "video_duration_seconds": 6}}, "audio_duration_seconds", 5),
         ({"view_count": ""}, "view_count", 0),
+        ({"word_count": 0, "stats": {"summary_word_count": 7}}, "word_count", 7),
         ({"view_count": 2**63 - 1}, "view_count", 2**63 - 1),
         ({"media": '{"has_transcript": true}'}, "has_transcript", True),
         ({"has_transcript": "true"}, "has_transcript", True),
@@ -221,6 +222,12 @@ def test_the_time_of_a_payload(payload, hour):
 )
 def test_a_value_becomes_a_field(payload, field, value):
     assert getattr(read(**payload).record, field) == value
+
+
+def test_a_null_says_nothing_and_is_not_kept():
+    names = ["title", "channel", "category", "subcategories_json", "analysis", "summary", "summary_text",
+             "media_metadata", "processed_at", "summary_variants", "word_count"]  # fmt: skip
+    assert read(**dict.fromkeys(names)).record.extra == {}
 
 
 def test_what_has_no_field_or_says_something_else_stays_at_its_place():
@@ -339,6 +346,7 @@ def test_structured_categories_in_every_place(payload):
         {"content_analysis": {"category": ["Technology", "Own, name"]}},
         {"summary": {"analysis": {"category": ["Technology", "Own, name"]}}},
         {"summary": json.dumps({"analysis": {"category": ["Technology", "Own, name"]}, "summary": "T"})},
+        {"summary": {"analysis": json.dumps({"category": ["Technology", "Own, name"]})}},
         {"analysis": {"category": ["Technology", "Own, name"], "categories": []}},
         {"analysis": {"categories": ["Technology", "Own, name"]}},
     ],
@@ -352,6 +360,15 @@ def test_flat_categories_in_every_place(payload):
     [
         ({"category": "Technology, History"}, [("Technology", None), ("History", None)]),
         ({"category": "Arts, unlisted"}, [("Arts, unlisted", None)]),
+        # As the worker sends what its own database has: in a list, whatever it is.
+        ({"category": ["Technology, History"]}, [("Technology", None), ("History", None)]),
+        ({"category": ['"Technology"', "1984"]}, [("Technology", None), ("1984", None)]),
+        ({"category": ["Arts, unlisted", None]}, [("Arts, unlisted", None)]),
+        ({"analysis": {"categories": [None, {}, {"category": None}, {"category": "A", "subcategories": [None, "B"]}]}},
+         [("A", "B")]),
+        ({"analysis": {"categories": [{"category": "A", "subcategories": "B"}, {"category": "C", "subcategory": "D"}]}},
+         [("A", "B"), ("C", "D")]),
+        ({"summary": {"analysis": "The video argues.", "summary": "T"}, "category": "A"}, [("A", None)]),
         ({"category": ["History", "Technology"], "subcategory": "Web Development"},
          [("History", None), ("Technology", "Web Development")]),
         ({"category": ["Own"], "subcategory": "Web Development"}, [("Own", "Web Development")]),
@@ -409,6 +426,9 @@ BOTH = {"comprehensive": "Long.", "bullet-points": "• a"}
         ({"summary_variants": [{"variant": "unheard of", "html": "<p>x</p>"}]}, {"unheard-of": "<p>x</p>"}),
         ({"summary_variants": [{"variant": "audio-fr", "proficiency": "beginner", "text": "T"}]},
          {"audio-fr:beginner": "T"}),
+        ({"summary_variants": [{"variant": "audio-fr", "proficiency_level": "a", "text": "T"},
+                               {"variant": "audio-fr", "proficiency_level": "b", "text": "U"}]},
+         {"audio-fr:a": "T", "audio-fr:b": "U"}),
         ({"summary_html": "<p>x</p>"}, {"comprehensive": "<p>x</p>"}),
         ({"summary": "Summary generation failed"}, {}),
         ({"summary": "Unable to generate a summary."}, {}),

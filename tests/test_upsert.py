@@ -15,7 +15,7 @@ from hypothesis.extra.django import TestCase
 from summaries.models import Summary, SummaryText
 from videos.models import Categorization, Origin, Pair, Video, match_key
 from videos.search import Search
-from videos.upsert import Action, VideoRecord
+from videos.upsert import COLUMNS, Action, VideoRecord
 
 from .factories import make_video
 
@@ -66,6 +66,21 @@ def test_a_title_is_never_replaced_by_a_placeholder(placeholder):
     upsert(RECORD)
     assert upsert(replace(RECORD, title=placeholder, updated_at=LATER)) == Action.UPDATED
     assert stored().title == "A title"
+
+
+@pytest.mark.parametrize(
+    "placeholder", ["(untitled)", " Unknown ", "TEMP", "https://example.com", "http://www.example.com/"]
+)
+def test_no_text_is_ever_replaced_by_a_placeholder(placeholder):
+    names = [
+        name for name, kind in COLUMNS.items() if kind == "text" and name not in ("video_id", "legacy_id", "source")
+    ]
+    real = replace(RECORD, **dict.fromkeys(names, "real"))
+    upsert(real)
+    upsert(replace(RECORD, **dict.fromkeys(names, placeholder), updated_at=LATER))
+    assert {name: getattr(stored(), name) for name in names} == dict.fromkeys(names, "real")
+    upsert(replace(real, **dict.fromkeys(names, "https://example.com/a"), updated_at=LATER))
+    assert stored().canonical_url == "https://example.com/a"
 
 
 @pytest.mark.parametrize("title", ["Content marketing for engineers", "Content warning", "Unknown Pleasures", "Tempo"])

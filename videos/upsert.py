@@ -89,16 +89,14 @@ COLUMNS = {column.name: TYPES[column.type] for column in fields(VideoRecord)}
 
 # White space around a value says nothing; a no-break space is some.
 TRIMMED = r"btrim({0}, E' \t\n\r\u00a0')"
-# Values that stand for "not known"; they never replace a real one.
-PLACEHOLDERS = {
+# Values that stand for "not known", in any field of text; they never replace a real one.
+PLACEHOLDER = (
+    f"rtrim(lower({TRIMMED}), '/') IN ('untitled', '(untitled)', 'unknown', 'temp',"
+    " 'http://example.com', 'https://example.com', 'http://www.example.com', 'https://www.example.com')"
+)
+PLACEHOLDERS = {name: PLACEHOLDER for name, kind in COLUMNS.items() if kind == "text"} | {
     # "Content" and an id: one of our keys, or a word with a digit, a hyphen or an underscore in it.
-    "title": (
-        f"lower({TRIMMED}) IN ('untitled', '(untitled)', 'unknown', 'temp')"
-        rf" OR {TRIMMED} = 'Content ' || stored.video_id OR {TRIMMED} ~ '^Content \S*[0-9_-]\S*$'"
-    ),
-    "channel_name": f"lower({TRIMMED}) IN ('unknown', 'temp')",
-    "canonical_url": "{0} ~ '^https?://(www\\.)?example\\.com/?$'",
-    "thumbnail_url": "{0} ~ '^https?://(www\\.)?example\\.com/?$'",
+    "title": rf"{PLACEHOLDER} OR {TRIMMED} = 'Content ' || stored.video_id OR {TRIMMED} ~ '^Content \S*[0-9_-]\S*$'",
     "source": "{0} = 'other'",
 }
 EMPTY = {

@@ -153,11 +153,11 @@ VARIANT_FIELDS: dict[str, tuple[Kind, str]] = {
 }
 # Fields that keep what they have, however old it is.
 SET_ONCE = ("id", "indexed_at", "created_at")
+PLACEHOLDER = r"untitled|\(untitled\)|unknown|temp|https?://(www\.)?example\.com/?"
 PLACEHOLDERS = {
-    "title": re.compile(r"untitled|\(untitled\)|unknown|temp|content \S*", re.IGNORECASE),
-    "channel_name": re.compile("unknown|temp", re.IGNORECASE),
-    "canonical_url": re.compile(r"https?://(www\.)?example\.com/?"),
-    "thumbnail_url": re.compile(r"https?://(www\.)?example\.com/?"),
+    column: re.compile(rf"{PLACEHOLDER}|content \S*" if column == "title" else PLACEHOLDER, re.IGNORECASE)
+    for column, (kind, _) in FIELDS.items()
+    if kind is Kind.TEXT
 }
 
 
