@@ -1,7 +1,8 @@
 """Names of files: which video and which time one says, and the names that files are stored under.
 
 A name is `<id>.mp3`, `<id>_<time>.mp3` or `audio_<id>_<time>.mp3`, with a time like 20250901_134325, in UTC. The id is
-all of a video's key or old id; `yt:` may stand before it, written `yt:` or `yt_`. Nothing else is guessed.
+all of a video's key or old id, also without `reddit:` or `web:`; `yt:` may stand before it, written `yt:` or `yt_`.
+Nothing else is guessed.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from django.db.models import Q
 from django.utils.text import slugify
 
-from videos.keys import UNSTORABLE
+from videos.keys import UNSTORABLE, native_keys
 from videos.models import Video
 
 from .formats import Format
@@ -41,6 +42,8 @@ def readings(name: str) -> dict[str, datetime]:
     for text, time in list(found.items()):
         if match := YOUTUBE_PREFIX.fullmatch(text):
             found |= {match.group(1): time, f"yt:{match.group(1)}": time}
+    for text, time in list(found.items()):
+        found |= dict.fromkeys(native_keys(text), time)
     return found
 
 

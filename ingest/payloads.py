@@ -19,12 +19,12 @@ from typing import Any
 
 from summaries.models import SummaryText
 from videos.keys import (
-    NATIVE_SHAPES,
     PREFIXED,
     REDDIT_URL,
     YOUTUBE_ID,
     YOUTUBE_URL,
     VideoKey,
+    native_keys,
     natural_key,
     source_of,
 )
@@ -184,8 +184,7 @@ def identify(body: Body, stem: str = "") -> Names:
         source = "web" if source == "other" else source
     if body.slug and (body.slug != "youtube" or YOUTUBE_ID.fullmatch(key)):
         source = body.slug
-    is_bare = any(shape.fullmatch(key) for shape in NATIVE_SHAPES.values())
-    is_sure = not sent or not is_youtube or in_url or (native and not is_bare)
+    is_sure = not sent or not is_youtube or in_url or (native and not native_keys(key))
     return Names(key, source, old_id if old_id != key else "", () if is_sure else (sent,))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import resource
 import signal
 import stat
@@ -109,7 +110,8 @@ class TestNames:
         ("video_id", "name"),
         [("_20250901_1", f"_20250901_1_{TIME}.mp3"), ("audio_ABCDE", "audio_ABCDE.mp3"),
          ("audio_ABCDE", f"audio_ABCDE_{TIME}.mp3"), ("12345678_12", f"audio_12345678_12_{TIME}.mp3"),
-         ("-x1d-K2l6oU", "-x1d-K2l6oU.mp3"), ("reddit:1abc", f"reddit:1abc_{TIME}.mp3"), (TIME, f"{TIME}.mp3")],
+         ("-x1d-K2l6oU", "-x1d-K2l6oU.mp3"), ("reddit:1abc", f"reddit:1abc_{TIME}.mp3"), ("reddit:1abc", "1abc.mp3"),
+         ("reddit:1abc", f"audio_1abc_{TIME}.mp3"), ("web:" + "0f" * 12, f"yt_{'0f' * 12}.mp3"), (TIME, f"{TIME}.mp3")],
     )  # fmt: skip
     def test_ids_that_look_like_parts_of_a_name_are_read_by_position(self, folder, video_id, name):
         make_video(video_id=video_id)
@@ -141,7 +143,7 @@ class TestNames:
     @hypothesis_settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_whatever_a_name_means_is_written_out_in_it(self, text):
         for name in readings(f"{text}.mp3"):
-            assert name.removeprefix("yt:") in text
+            assert re.sub("^(yt|reddit|web):", "", name) in text
 
 
 class TestContent:

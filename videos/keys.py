@@ -47,6 +47,11 @@ def source_of(slug: str, url: str, native_id: str) -> str:
     return "youtube" if YOUTUBE_ID.fullmatch(native_id) else "other"
 
 
+def native_keys(native_id: str) -> list[str]:
+    """The keys that an id without its source can be."""
+    return [f"{source}:{native_id}" for source, shape in NATIVE_SHAPES.items() if shape.fullmatch(native_id)]
+
+
 @dataclass(frozen=True)
 class VideoKey:
     """What an id in a request can name, best first; each is compared whole, never as a part of a key."""
@@ -68,8 +73,7 @@ class VideoKey:
         # comes first: the last 11 characters of `AbC-dE_f123_0056c1` look like an id as well.
         youtube = [stem for stem in stems if YOUTUBE_ID.fullmatch(stem)]
         youtube += [stem[-11:] for stem in stems if stem[-12:-11] == "_" and YOUTUBE_ID.fullmatch(stem[-11:])]
-        native = [f"{source}:{bare}" for source, shape in NATIVE_SHAPES.items() if shape.fullmatch(bare)]
-        return cls(text, tuple(dict.fromkeys([text, bare, *youtube, *native])))
+        return cls(text, tuple(dict.fromkeys([text, bare, *youtube, *native_keys(bare)])))
 
     @property
     def youtube_id(self) -> str:
