@@ -33,6 +33,8 @@ from .sqlite.publishing import publish, workspace
 # Of each batch the state is read, compared and written at once.
 AT_ONCE = 500
 LONGEST_TITLE = 200
+# In whose name a snapshot's structured categories are decided (videos/models.py).
+IMPORT = "import_sqlite"
 
 
 Choice = TypeVar("Choice", bound=models.TextChoices | StrEnum)
@@ -531,6 +533,17 @@ class Difference:
         )
 
     @property
+    def is_older(self) -> bool:
+        """Whether a person has decided here later than in the file. An import's time is no person's."""
+        return (
+            self.before.state is State.CURATED
+            and self.before.by != IMPORT
+            and self.before.at is not None
+            and self.after.at is not None
+            and self.before.at > self.after.at
+        )
+
+    @property
     def kept(self) -> set[Names]:
         return set(names(self.before.pairs)) & set(names(self.after.pairs))
 
@@ -560,39 +573,45 @@ class CurationReport:
     deleted: list[str] = field(default_factory=list)
     # Only looked at by the file, and decided on here.
     kept: list[str] = field(default_factory=list)
+    # Decided on here later than in the file, and left as they are (`keep_newer`).
+    newer: list[str] = field(default_factory=list)
     passed_over: int = 0
     not_in_file: int = 0
     new_names: list[Names] = field(default_factory=list)
 
 
-def import_curation(path: Path, *, by: str, dry_run: bool = False) -> CurationReport:
+def import_curation(path: Path, *, by: str, dry_run: bool = False, keep_newer: bool = False) -> CurationReport:
     """Make the curation of the videos of a file what the file says, in one transaction, in the name of `by`.
 
     1. Read all of the file. 2. Lock its videos, in the order of their keys as every writer does, so that nobody
     changes them between comparing and writing. 3. Compare, and write what differs, batch by batch.
 
-    What others decided on videos that the file does not name stays. Raises DamagedFile, OSError, ValueError for
+    What others decided on videos that the file does not name stays; with `keep_newer` also what a person has decided
+    later than the file says. Raises DamagedFile, OSError, ValueError for
     another ending or without a name, and ImportLocked while another import runs.
     """
     read = read_curation(path)
     report = CurationReport(path.name, dry_run, passed_over=read.passed_over)
     if dry_run:
         with transaction.atomic():
-            compare_all(read.entries, report)
+            compare_all(read.entries, report, keep_newer=keep_newer)
         return report
     with import_lock(), deciding(by):
         share_names()
         lock([entry.video_id for entry in read.entries])
-        compare_all(read.entries, report, write_as=by)
+        compare_all(read.entries, report, keep_newer=keep_newer, write_as=by)
     return report
 
 
-def compare_all(entries: Sequence[Entry], report: CurationReport, *, write_as: str = "") -> None:
+def compare_all(entries: Sequence[Entry], report: CurationReport, *, keep_newer: bool, write_as: str = "") -> None:
     """Compare the entries with what is stored, and write the differences in somebody's name, or not."""
     known_names: set[Names] = {(name, None) for name in Category.objects.values_list("name", flat=True)}
     known_names |= set(Subcategory.objects.values_list("category__name", "name"))
     for start in range(0, len(entries), AT_ONCE):
         differences = compare(entries[start : start + AT_ONCE], report)
+        if keep_newer:
+            report.newer += [difference.video_id for difference in differences if difference.is_older]
+            differences = [difference for difference in differences if not difference.is_older]
         report.differences += differences
         for category, subcategory in (pair for difference in differences for pair in names(difference.after.pairs)):
             for new in {(category, None): None, (category, subcategory): None}:

@@ -81,6 +81,11 @@ def test_a_video_is_found_by_title_channel_and_id(everything, admin_client):
         assert "Video number 18" not in page
 
 
+def test_the_videos_are_sorted_by_title(everything, admin_client):
+    page = admin_client.get(address(Video, "changelist"), {"o": "1"}).content.decode()
+    assert page.index("Video number 1<") < page.index("Video number 10<") < page.index("Video number 2<")
+
+
 def test_a_persons_title_outlives_the_same_snapshot(tmp_path, admin_client):
     call_command("make_snapshot", str(tmp_path / "s.db"), videos=5, seed=1)
     call_command("import_sqlite", str(tmp_path / "s.db"))

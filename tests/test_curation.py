@@ -156,6 +156,8 @@ RAW = [
     "DELETE FROM videos_review",
     "UPDATE videos_review SET is_curated = false",
     "UPDATE videos_review SET reviewed_by = 'nobody'",
+    "UPDATE videos_category SET name = 'Another' WHERE name = 'Technology'",
+    "UPDATE videos_subcategory SET name = 'Another' WHERE name = 'Web Development'",
 ]
 
 
@@ -173,6 +175,37 @@ def test_raw_sql_does_not_change_what_is_curated(video, sql):
 def test_nothing_becomes_curated_without_a_person(video):
     with pytest.raises(IntegrityError, match="a person's decision"), transaction.atomic():
         Categorization.objects.update(origin=Origin.CURATED)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO videos_review (video_id, is_curated, reviewed_by, reviewed_at)"
+        " SELECT video_id, true, 'machine', now() FROM videos_video",
+        "UPDATE videos_review SET is_curated = true",
+    ],
+)
+def test_no_review_becomes_a_decision_without_a_person(video, sql):
+    mark_reviewed([make_video(2).pk], "ada")
+    with pytest.raises(IntegrityError, match="a person's decision"), transaction.atomic():
+        connection.cursor().execute(sql)
+
+
+def test_a_name_that_no_decision_uses_is_changed_by_raw_sql(video):
+    Category.objects.update(name="Another")
+    assert pairs(video.pk) == [("Another", WEB[1])]
+
+
+@pytest.mark.parametrize(
+    "table", ["videos_categorization", "videos_review", "videos_category CASCADE", "videos_video CASCADE"]
+)
+def test_what_is_curated_is_not_emptied(video, table):
+    """A TRUNCATE fires no trigger of the rows. Sessions of tests may empty tables (conftest.py); this one not."""
+    decide({video.pk: [WAR]}, "ada")
+    with pytest.raises(IntegrityError, match="is not emptied"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL ytv2.empty = ''")
+        cursor.execute(f"TRUNCATE {table}")
+    assert pairs(video.pk) == [WAR]
 
 
 def test_raw_sql_that_names_a_person_is_let_through_and_ends_with_its_transaction(video):
@@ -503,12 +536,29 @@ def test_a_bulk_action_asks_shows_and_does(curator):
     page = curator.post(address, form | chosen).content.decode()
     assert "2 of 3" in page and "Change 2 videos" in page
     assert ("History", "Part 1") not in pairs(keys[0])
+    # What is chosen anew beside the preview is shown before it is done.
+    other = {"pair": value("Education", "Part 1"), "step": "apply", "shown": chosen["pair"]}
+    assert "Change 3 videos" in curator.post(address, form | other).content.decode()
+    assert not any(("Education", "Part 1") in pairs(key) for key in keys)
+    chosen["shown"] = chosen["pair"]
     page = curator.post(address, form | chosen | {"step": "apply"}, follow=True).content.decode()
     assert "2 videos changed" in page
     assert ("History", "Part 1") in pairs(keys[0])
-    everything = form | chosen | {"step": "apply", "select_across": "1", "pair": value("Education", "Part 1")}
+    everything = form | {"step": "apply", "select_across": "1"} | dict.fromkeys(("pair", "shown"), other["pair"])
     curator.post(address, everything)
     assert all(("Education", "Part 1") in pairs(f"video_{number:05d}") for number in range(12))
+
+
+def test_videos_are_taken_out_of_what_is_retired_but_not_put_into_it(curator, video):
+    categorise(make_video(2), [WAR], Origin.AI)
+    Subcategory.objects.filter(name=WEB[1]).update(retired_at=timezone.now())
+    address = reverse("admin:videos_curation_changelist") + "?state=all"
+    form = {"action": "replace_pair", "_selected_action": [video.pk], "index": "0", "select_across": "0"}
+    replaced, by = curator.post(address, form).content.decode().split('name="by_pair"')
+    assert "Technology › Web Development" in replaced and "Technology › Web Development" not in by
+    values = {"pair": value(*WEB), "by_pair": value(*WAR)}
+    curator.post(address, form | values | {"step": "apply", "shown": [*values.values()]})
+    assert pairs(video.pk) == [WAR]
 
 
 def test_progress_counts_who_decided_and_where_the_machine_agrees(curator, states):

@@ -431,6 +431,31 @@ def test_videos_that_are_deleted_or_unknown_here_are_named_and_left(apply, tmp_p
     assert [row["deleted"][:4] for row in rows] == [str(timezone.now().year)]
 
 
+def test_what_was_decided_here_later_is_counted_and_stays_if_one_says_so(target):
+    for number in (1, 2, 3):
+        make_video(number)
+    decide({f"video_0000{number}": [MODERN] for number in (1, 2, 3)}, "anna")
+    run("export_curation", target)
+    decide({"video_00001": [ANCIENT]}, "bert")
+    mark_reviewed(["video_00002"], "bert")
+    with deciding("import_sqlite"):
+        # As by an import after an accident: later, but no person's.
+        Categorization.objects.filter(video="video_00003").delete()
+        note(["video_00003"], "import_sqlite", is_curated=True, at=timezone.now() + timedelta(hours=1))
+        # The test is one transaction, so that all of its decisions have one time.
+        note(["video_00001"], "bert", is_curated=True, at=timezone.now() + timedelta(hours=1))
+    before = curation()[0]
+    with pytest.raises(CommandError) as caught:
+        call_command("import_curation", target, "--dry-run", stdout=(output := StringIO()))
+    assert caught.value.returncode == 2 and "later than in the file: 1 video (see --keep-newer)" in output.getvalue()
+    shown = run("import_curation", target, "--keep-newer")
+    assert "later than in the file, and left as they are:\n  video_00001\n" in shown
+    assert "1 video changed, 1 as in the file" in shown
+    assert curation()[0] == [*before, ("video_00003", *MODERN, Origin.CURATED)]
+    run("import_curation", target)
+    assert [row[:3] for row in curation()[0]] == [(f"video_0000{number}", *MODERN) for number in (1, 2, 3)]
+
+
 def test_unknown_names_are_added_and_named(apply):
     make_video(1)
     report = apply(video_00001=[("Whittling", "Spoons"), ("Whittling", "Bowls")])

@@ -1,5 +1,6 @@
 """Videos and categories in the admin. A video is deleted by its tombstone, so the admin never removes a row."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -45,13 +46,12 @@ class DeletedFilter(admin.SimpleListFilter):
 @admin.register(Video)
 class VideoAdmin(admin.ModelAdmin):
     list_display = (
-        "display_title",
+        "titled",
         "channel_name",
         "category_names",
-        "language",
         "has_audio",
-        "published_at",
-        "indexed_at",
+        "published",
+        "added",
     )
     list_filter = (DeletedFilter, "source", "has_audio", "content_type", "complexity_level", "language")
     search_fields = ("title_folded", "channel_name", "video_id", "legacy_id")
@@ -87,6 +87,14 @@ class VideoAdmin(admin.ModelAdmin):
     def titled(self, video: Video) -> str:
         return video.display_title
 
+    @admin.display(ordering="published_at")
+    def published(self, video: Video) -> str:
+        return day(video.published_at)
+
+    @admin.display(ordering="indexed_at")
+    def added(self, video: Video) -> str:
+        return day(video.indexed_at)
+
     @admin.display(description="categories")
     def category_names(self, video: Video) -> str:
         return ", ".join(str(row) for row in video.categorizations.all()) or "–"
@@ -116,6 +124,11 @@ class VideoAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Video | None = None) -> bool:
         return False
+
+
+def day(moment: datetime | None) -> str:
+    """The day, in UTC."""
+    return f"{moment:%Y-%m-%d}" if moment else "–"
 
 
 def in_order(queryset: QuerySet[Video]) -> QuerySet[Video]:

@@ -17,11 +17,11 @@ from django.utils.safestring import SafeString
 from . import curation_list
 from .bulk import Change, Done, Plan, Verb, plan, run
 from .cards import thumbnail, tint, web_address
-from .curation import Names
+from .curation import Names, offered_pairs
 from .links import report_url, undo_url
-from .models import Categorization, Curation, Video
+from .models import Categorization, Curation
 from .pagination import LargeTablePaginator
-from .pairs_form import InvalidPairs, PairsForm, parse, take
+from .pairs_form import Group, InvalidPairs, PairsForm, groups_of, parse, retired_group, take
 from .reports import reading_of
 
 # How many pairs a verb needs.
@@ -155,7 +155,7 @@ class CurationAdmin(admin.ModelAdmin):
     @admin.display(description="who and when")
     def decided(self, video: Curation) -> SafeString:
         if (review := review_of(video)) is None:
-            return SafeString("–")
+            return SafeString('<span class="never">–</span>')
         return format_html(
             '{}<br><time datetime="{}">{}</time>',
             review.reviewed_by,
@@ -280,7 +280,9 @@ class CurationAdmin(admin.ModelAdmin):
             change = Change(verb, *self.pairs_of(chosen)) if all(chosen) else None
         except InvalidPairs as error:
             problem = str(error)
-        if change and request.POST.get("step") == "apply":
+        # What is chosen anew beside the preview is shown first.
+        is_shown = request.POST.getlist("shown") == chosen
+        if change and request.POST.get("step") == "apply" and is_shown:
             done = run(videos, change, request.user.get_username())
             self.report(request, verb, done)
             return None
@@ -307,10 +309,10 @@ class CurationAdmin(admin.ModelAdmin):
             "planned": planned,
             "problem": problem,
             "fields": [
-                {"name": name, "label": label, "value": value}
-                for name, label, value in zip(names, labels, chosen, strict=False)
+                {"name": name, "label": label, "value": value, "groups": groups}
+                for name, label, value, groups in zip(names, labels, chosen, self.groups_for(verb), strict=False)
             ],
-            "groups": PairsForm.of(Video(pk="")).groups if chosen else (),
+            "shown": chosen if planned else [],
             "total": planned.changed + planned.unchanged if planned else videos.count(),
             "action": request.POST.get("action", ""),
             "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
@@ -318,6 +320,15 @@ class CurationAdmin(admin.ModelAdmin):
             "checkbox": ACTION_CHECKBOX_NAME,
             "back": request.get_full_path(),
         }
+
+    def groups_for(self, verb: Verb) -> list[tuple[Group, ...]]:
+        """What can be chosen for each pair of a verb. Videos are taken out of what is retired, but not put into it."""
+        if not NEEDED.get(verb):
+            return []
+        offered = groups_of(offered_pairs())
+        if verb is Verb.ADD:
+            return [offered]
+        return [(*offered, *retired_group()), offered]
 
     def pairs_of(self, chosen: list[str]) -> list[Names]:
         """The pairs that were chosen, one each. Raises InvalidPairs."""

@@ -249,7 +249,7 @@ class Video(models.Model):
                 name="videos_video_deleted_whole",
             ),
         )
-        triggers = (*triggers.tombstone_triggers(), *triggers.video_count_triggers())
+        triggers = (*triggers.tombstone_triggers(), *triggers.video_count_triggers(), triggers.emptying_trigger())
 
     def __str__(self) -> str:
         return self.display_title
@@ -337,7 +337,7 @@ class Category(models.Model):
                 condition=Q(merged_into__isnull=True) | ~Q(merged_into=F("pk")), name="videos_category_not_into_itself"
             ),
         )
-        triggers = triggers.revision_triggers()
+        triggers = (*triggers.revision_triggers(), *triggers.name_triggers("category_id"))
 
     def __str__(self) -> str:
         return self.name
@@ -384,7 +384,7 @@ class Subcategory(models.Model):
                 name="videos_subcategory_not_into_itself",
             ),
         )
-        triggers = triggers.revision_triggers()
+        triggers = (*triggers.revision_triggers(), *triggers.name_triggers("subcategory_id"))
 
     def __str__(self) -> str:
         return f"{self.category.name} › {self.name}"
@@ -588,7 +588,11 @@ class Categorization(models.Model):
             ),
             models.CheckConstraint(condition=Q(origin__in=Origin.values), name="videos_categorization_origin_known"),
         )
-        triggers = (*triggers.categorization_count_triggers(), *triggers.curation_triggers())
+        triggers = (
+            *triggers.categorization_count_triggers(),
+            *triggers.curation_triggers(),
+            triggers.emptying_trigger(),
+        )
 
     def __str__(self) -> str:
         return str(self.subcategory or self.category)
@@ -658,7 +662,7 @@ class Review(models.Model):
 
     class Meta:
         indexes = (models.Index(fields=("reviewed_at",), name="videos_review_time"),)
-        triggers = (*triggers.review_triggers(), *triggers.revision_triggers())
+        triggers = (*triggers.review_triggers(), *triggers.revision_triggers(), triggers.emptying_trigger())
 
     def __str__(self) -> str:
         return f"{self.video_id}: {'curated' if self.is_curated else 'reviewed'} by {self.reviewed_by}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import pghistory
+from django.db.models import Q
 from django.http import QueryDict
 
 from .curation import Decided, Names, accept, decide, lock, mark_reviewed, offered_pairs
@@ -18,6 +19,7 @@ from .models import Categorization, Category, Origin, Pair, Proposal, Review, Su
 
 # More categories than a video ever had; a form with more is no person's.
 MAXIMUM_PAIRS = 50
+RETIRED = "No longer offered"
 
 
 class InvalidPairs(ValueError):
@@ -68,25 +70,13 @@ class PairsForm:
         )
         review = Review.objects.filter(video=video).first()
         chosen = [value_of(row.category_id, row.subcategory_id) for row in rows]
-        groups = tuple(
-            Group(
-                category.name,
-                (
-                    *(
-                        Option(value_of(category.pk, below.pk), f"{category.name} › {below.name}", below.name)
-                        for below in subcategories
-                    ),
-                    Option(value_of(category.pk), f"{category.name} (no subcategory)"),
-                ),
-            )
-            for category, subcategories in offered_pairs()
-        )
+        groups = groups_of(offered_pairs())
         offered = {option.value for group in groups for option in group.options}
         retired = [
             Option(value, names_of(pair)) for value, pair in zip(chosen, pairs, strict=True) if value not in offered
         ]
         if retired:
-            groups = (Group("No longer offered", tuple(retired)), *groups)
+            groups = (Group(RETIRED, tuple(retired)), *groups)
         proposal = Proposal.objects.waiting().filter(video=video).first()
         return cls(video, pairs, review, proposal, groups, (*chosen, ""), seen(pairs, review, proposal))
 
@@ -109,6 +99,36 @@ class PairsForm:
     def is_to_confirm(self) -> bool:
         """Whether a machine put the video where it is, and nobody has decided."""
         return bool(self.pairs) and not self.is_curated
+
+
+def groups_of(pairs: Iterable[tuple[Category, list[Subcategory]]]) -> tuple[Group, ...]:
+    """Categories with their subcategories as choices."""
+    return tuple(
+        Group(
+            category.name,
+            (
+                *(
+                    Option(value_of(category.pk, below.pk), f"{category.name} › {below.name}", below.name)
+                    for below in subcategories
+                ),
+                Option(value_of(category.pk), f"{category.name} (no subcategory)"),
+            ),
+        )
+        for category, subcategories in pairs
+    )
+
+
+def retired_group() -> tuple[Group, ...]:
+    """What is retired, as one group of choices; none if nothing is."""
+    rows = Subcategory.objects.present().filter(category__merged_into__isnull=True).select_related("category")
+    retired = [
+        Option(value_of(category.pk), f"{category.name} (no subcategory)")
+        for category in Category.objects.present().filter(retired_at__isnull=False)
+    ] + [
+        Option(value_of(row.category_id, row.pk), f"{row.category.name} › {row.name}")
+        for row in rows.filter(Q(retired_at__isnull=False) | Q(category__retired_at__isnull=False))
+    ]
+    return (Group(RETIRED, tuple(retired)),) if retired else ()
 
 
 def value_of(category_id: int, subcategory_id: int | None = None) -> str:

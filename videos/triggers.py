@@ -59,6 +59,27 @@ def refusal(constraint: str, message: str) -> str:
     )
 
 
+def emptying_trigger() -> Trigger:
+    """A table is not emptied: a TRUNCATE fires no other trigger, so nothing would be counted, kept or in the history.
+
+    A session that means it says so: SET ytv2.empty = 'yes'.
+    """
+    return Trigger(
+        name="is_not_emptied",
+        level=pgtrigger.Statement,
+        when=pgtrigger.Before,
+        operation=pgtrigger.Truncate,
+        func="""
+            IF coalesce(current_setting('ytv2.empty', true), '') <> 'yes' THEN
+                RAISE EXCEPTION 'the table % is not emptied: what people decided, and every delete, would be lost',
+                    TG_TABLE_NAME
+                    USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = TG_TABLE_NAME || '_is_not_emptied';
+            END IF;
+            RETURN NULL;
+        """,
+    )
+
+
 def tombstone_triggers() -> list[Trigger]:
     """A deleted row is its own tombstone: no statement brings it back or removes it (design.md, Deletes).
 
@@ -348,19 +369,52 @@ def curation_triggers() -> list[Trigger]:
 
 
 def review_triggers() -> list[Trigger]:
-    """That somebody has decided is taken back or rewritten in a person's name only."""
-    return [
-        Trigger(
-            name="curated_is_kept",
+    """That somebody has decided is said, taken back or rewritten in a person's name only."""
+
+    def trigger(name: str, operation: pgtrigger.Operation, row: str, condition: pgtrigger.Q) -> Trigger:
+        return Trigger(
+            name=name,
             when=pgtrigger.Before,
-            operation=pgtrigger.Update | pgtrigger.Delete,
-            condition=pgtrigger.Q(old__is_curated=True),
+            operation=operation,
+            condition=condition,
             func=f"""
                 IF {CURATOR} = '' AND {ALLOWED} <> 'forget' THEN
-                    {curated_refusal("OLD.video_id")}
+                    {curated_refusal(f"{row}.video_id")}
                 END IF;
                 IF TG_OP = 'DELETE' THEN
                     RETURN OLD;
+                END IF;
+                RETURN NEW;
+            """,
+        )
+
+    return [
+        trigger("curated_is_kept", pgtrigger.Update | pgtrigger.Delete, "OLD", pgtrigger.Q(old__is_curated=True)),
+        trigger("curated_is_said", pgtrigger.Insert | pgtrigger.Update, "NEW", pgtrigger.Q(new__is_curated=True)),
+    ]
+
+
+def name_triggers(column: str) -> list[Trigger]:
+    """What people put videos under gets another name in a person's name only (taxonomy.py).
+
+    `column`: where a pair refers to the table.
+    """
+    return [
+        Trigger(
+            name="curated_name_is_kept",
+            when=pgtrigger.Before,
+            operation=pgtrigger.UpdateOf("name"),
+            condition=pgtrigger.Q(old__name__df=pgtrigger.F("new__name")),
+            declare=[("curated_video", "text")],
+            func=f"""
+                IF {CURATOR} <> '' THEN
+                    RETURN NEW;
+                END IF;
+                SELECT video_id INTO curated_video
+                FROM videos_categorization AS stored JOIN videos_review AS review USING (video_id)
+                WHERE stored.{column} = OLD.id AND review.is_curated LIMIT 1;
+                IF FOUND THEN
+                    {curated_refusal("curated_video")}
                 END IF;
                 RETURN NEW;
             """,

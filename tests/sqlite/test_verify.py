@@ -16,7 +16,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -37,7 +37,7 @@ from summaries.models import Summary, SummaryText
 from tests.factories import categorise
 from tests.sqlite.conftest import insert
 from videos.curation import decide
-from videos.deciding import deciding
+from videos.deciding import deciding, in_the_name_of
 from videos.models import Categorization, Category, FacetCount, Origin, Pair, Video
 from videos.upsert import VideoRecord
 
@@ -464,7 +464,8 @@ def test_a_change_in_the_admin_is_named(library, curator, client):
 
 def test_a_category_that_was_renamed_in_the_admin_is_told_apart(library, curator):
     category = Category.objects.get(name="History")
-    Category.objects.filter(pk=category.pk).update(name="Past")
+    with transaction.atomic(), in_the_name_of("ada"):
+        Category.objects.filter(pk=category.pk).update(name="Past")
     assert not verify_snapshot(library).holds, "nobody says who renamed it"
     content_type = ContentType.objects.get_for_model(Category)
     LogEntry.objects.create(

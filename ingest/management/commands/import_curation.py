@@ -37,19 +37,24 @@ class Command(base.Command):
         parser.add_argument("file", metavar="FILE", type=Path, help="a file that ends with .csv or .json")
         parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
         parser.add_argument(
+            "--keep-newer",
+            action="store_true",
+            help="leave the videos on which a person has decided here later than in the file",
+        )
+        parser.add_argument(
             "--by",
             metavar="NAME",
             default="import_curation",
             help="who the history says has changed it (default: %(default)s)",
         )
 
-    def handle(self, *, file: Path, dry_run: bool, by: str, **options: Any) -> None:
+    def handle(self, *, file: Path, dry_run: bool, keep_newer: bool, by: str, **options: Any) -> None:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             raise CommandError("The database is not ready. Run manage.py migrate first.", returncode=4)
         try:
             with termination_as_interrupt():
-                report = import_curation(file, by=by, dry_run=dry_run)
+                report = import_curation(file, by=by, dry_run=dry_run, keep_newer=keep_newer)
         except DamagedFile as error:
             raise CommandError(f"{printable(str(error))} Nothing was changed.", returncode=1) from error
         except OSError as error:
@@ -77,6 +82,7 @@ def lines(report: CurationReport) -> list[str]:
         "Not in this library, and passed over": report.missing,
         "Deleted here, and left alone": report.deleted,
         "Only looked at in the file, but decided on here, and left as they are": report.kept,
+        "Decided on here later than in the file, and left as they are": report.newer,
     }
     for what, keys in named.items():
         if keys:
@@ -85,6 +91,8 @@ def lines(report: CurationReport) -> list[str]:
         shown.append("")
     changed = f"{videos(len(report.differences))} {'would change' if report.is_dry_run else 'changed'}"
     shown.append(f"{printable(report.file)}: {changed}, {report.unchanged:,} as in the file.")
+    if older := sum(difference.is_older for difference in report.differences):
+        shown.append(f"Of these a person had decided here later than in the file: {videos(older)} (see --keep-newer).")
     if report.passed_over:
         shown.append(f"Without a state, and passed over: {videos(report.passed_over)}.")
     if report.not_in_file:
