@@ -2,6 +2,7 @@
 
 import "./settings.js";
 import "./filters.js";
+import "./focus.js";
 import "./tabs.js";
 import "./reader.js";
 import "./cards.js";

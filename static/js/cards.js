@@ -1,19 +1,21 @@
 // The ⋯ menu of a card and the tools of a report: copy its link, delete it, and take that back.
 
-import { listAddress, navigate, reload } from "./navigation.js";
+import { focusCard } from "./focus.js";
+import { backToList, reload } from "./navigation.js";
 import { quoted, toast } from "./toasts.js";
 
 document.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   const copy = event.target.closest("[data-copy]");
   const erase = event.target.closest("[data-delete]");
+  // First, so that the focus is on its button, where the dialog gives it back to.
+  if (copy || erase) event.target.closest(".card-menu")?.hidePopover?.();
   if (copy) copyLink(copy.dataset.copy);
   else if (erase) {
     event.preventDefault();
     event.stopPropagation();
     askAndDelete(erase.dataset.delete, erase.dataset.title);
   }
-  if (copy || erase) event.target.closest(".card-menu")?.hidePopover?.();
 }, true);
 
 async function copyLink(path) {
@@ -38,13 +40,16 @@ export function askAndDelete(videoId, title) {
 async function erase(videoId, title) {
   const isListed = Boolean(document.querySelector("#page.dashboard"));
   if (!(await post(`/api/delete?id=${encodeURIComponent(videoId)}`, {}))) return;
-  await (isListed ? reload() : navigate(listAddress()));
+  await (isListed ? reload() : backToList());
   toast(`${quoted(title)} is deleted.`, { about: videoId, action: "Undo", onAction: () => restore(videoId, title) });
 }
 
 async function restore(videoId, title) {
   if (!(await post("/deleted/restore/", { video_id: videoId }))) return;
-  if (document.querySelector("#page.dashboard")) await reload();
+  if (document.querySelector("#page.dashboard")) {
+    await reload();
+    focusCard(videoId);
+  }
   toast(`${quoted(title)} is back in the library.`, { about: videoId });
 }
 

@@ -56,10 +56,16 @@ function goSoon(box) {
 // A category and a subcategory of it say two things; the one that was ticked last is meant.
 function untickOtherLevel(box) {
   const parent = box.closest(".parent");
-  if (!box.checked || !parent) return;
+  if (!parent) return;
   const own = parent.querySelector("input");
-  if (box !== own) own.checked = false;
-  else for (const below of parent.querySelectorAll("details input")) below.checked = false;
+  if (box.checked && box !== own) own.checked = false;
+  else if (box.checked) for (const below of parent.querySelectorAll("details input")) below.checked = false;
+  own.indeterminate = isPartly(parent);
+}
+
+// Something below a category is ticked, and it is not: for screen readers; the stylesheet shows it without script.
+function isPartly(parent) {
+  return !parent.querySelector("input").checked && parent.querySelector("details :checked") !== null;
 }
 
 // From one page to the next: what was focused, typed since, scrolled to and opened
@@ -84,6 +90,13 @@ document.addEventListener("page:leaving", () => {
 function nameOf(details) {
   return details.dataset.name ?? details.closest(".parent").querySelector("input").value;
 }
+
+document.addEventListener("page:shown", () => {
+  for (const ticked of document.querySelectorAll(".parent details :checked")) {
+    const parent = ticked.closest(".parent");
+    parent.querySelector("input").indeterminate = isPartly(parent);
+  }
+});
 
 document.addEventListener("page:shown", () => {
   const form = formOf();

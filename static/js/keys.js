@@ -25,9 +25,11 @@ const CLOSE = { keys: ["Esc"], does: "Close what is open" };
 
 const onCards = () => document.querySelector(".card[data-video]") !== null;
 
-// The card with the focus, else the one below the mouse.
+// The card that the keyboard is on, else the one below the mouse, else the one that was clicked last.
 function cardHere() {
-  return document.activeElement.closest(".card[data-video]") ?? document.querySelector(".card[data-video]:hover");
+  const focused = document.activeElement.closest(".card[data-video]");
+  const isSeen = document.activeElement.matches(":focus-visible");
+  return (isSeen && focused) || document.querySelector(".card[data-video]:hover") || focused;
 }
 
 function search() {

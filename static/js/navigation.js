@@ -18,7 +18,7 @@ function here() {
 }
 
 // Go to an address of this site; `replace` leaves no entry in the history, `scroll` is where the page is to stand.
-export function navigate(address, { replace = false, scroll = 0 } = {}) {
+export function navigate(address, { replace = false, scroll } = {}) {
   pending = { replace, scroll };
   return htmx.ajax("GET", address, { source: document.body, target: "#page", select: "#page", swap: "outerHTML" });
 }
@@ -26,6 +26,12 @@ export function navigate(address, { replace = false, scroll = 0 } = {}) {
 // Fetch this page again and leave everything where it is.
 export function reload() {
   return navigate(here(), { replace: true, scroll: scrollY });
+}
+
+// The list that was shown last, as it was.
+export function backToList() {
+  const { address, scroll } = list();
+  return navigate(address, { scroll });
 }
 
 // The address of the list that was shown last, with its filters.
@@ -93,8 +99,7 @@ document.addEventListener("click", (event) => {
   if (!back || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
   event.stopPropagation();
-  const { address, scroll } = list();
-  navigate(address, { scroll });
+  backToList();
 }, true);
 
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
@@ -135,11 +140,13 @@ document.addEventListener("htmx:afterSwap", ({ target }) => {
 });
 
 function show() {
-  document.dispatchEvent(new Event("page:shown"));
+  // Where one was before counts more than what the part behind "#" names.
+  const isFirstTime = location.hash !== "" && !pending.popped && pending.scroll === undefined;
+  scrollTo({ top: 0, behavior: "instant" });
+  document.dispatchEvent(new CustomEvent("page:shown", { detail: { isFirstTime } }));
   const anchor = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const top = pending.scroll ?? 0;
-  if (anchor && !pending.popped && !top) anchor.scrollIntoView({ behavior: "instant" });
-  else scrollTo({ top, behavior: "instant" });
+  if (!isFirstTime) scrollTo({ top: pending.scroll ?? 0, behavior: "instant" });
+  else if (anchor) anchor.scrollIntoView({ behavior: "instant" });
   rememberScroll();
   const found = document.querySelector(".found");
   document.getElementById("announcer").textContent = found && !pending.changed ? found.textContent : document.title;
@@ -170,7 +177,7 @@ addEventListener("online", () => toast("You are online again.", { about: "networ
 
 // The first page of this visit: as far scrolled as it was when it was reloaded.
 export function start() {
-  pending = { scroll: scrollBeforeReload() ?? history.state?.scroll ?? 0, changed: true };
+  pending = { scroll: scrollBeforeReload() ?? history.state?.scroll, changed: true };
   show();
   document.getElementById("announcer").textContent = "";
 }

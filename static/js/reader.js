@@ -1,7 +1,7 @@
 // Reading in the list: a report opens in its card, one at a time, and the address says which (#report=<video>).
 // Esc, Back and Collapse close it. A report that is not on this page opens above the list.
 
-import { makeTabs } from "./tabs.js";
+import { hashOf, makeTabs } from "./tabs.js";
 
 // The report that is open: what the address calls it, the element, and the card, if it is on the page.
 let open = null;
@@ -33,7 +33,7 @@ export function toggle(name) {
     close();
     return;
   }
-  const hash = `#report=${encodeURIComponent(name)}`;
+  const hash = hashOf(name);
   // One entry for reading in this list, whichever report it is: Back closes it.
   if (open) history.replaceState(history.state, "", hash);
   else history.pushState({ scroll: scrollY, isReading: true }, "", hash);
@@ -129,14 +129,29 @@ async function fill(reading, variant) {
     if (open !== reading) return;
     if (answer.ok || status === 404) element.innerHTML = html;
     else throw new Error(String(status));
+    if (answer.ok && !reading.card && settle(reading, variant)) return;
   } catch {
     if (open !== reading) return;
     element.replaceChildren(failure(navigator.onLine, () => fill(reading, variant)));
   }
   element.removeAttribute("aria-busy");
   makeTabs(element, variant);
-  document.dispatchEvent(new Event("page:grown"));
   if (!reading.card) element.scrollIntoView({ block: "nearest", behavior: "instant" });
+}
+
+// The address can name a video by its stem or its old id; the answer knows it by its key, and so does its card.
+function settle(reading, variant) {
+  const { reader } = reading.element.querySelector("[data-reader]").dataset;
+  if (reader === reading.name) return false;
+  history.replaceState(history.state, "", hashOf(reader, variant));
+  const card = cardOf(reader);
+  if (!card) {
+    reading.name = reader;
+    return false;
+  }
+  sync();
+  card.scrollIntoView({ block: "start", behavior: "instant" });
+  return true;
 }
 
 function failure(isOnline, again) {
@@ -152,10 +167,10 @@ function failure(isOnline, again) {
   return words;
 }
 
-document.addEventListener("page:shown", () => {
+document.addEventListener("page:shown", ({ detail }) => {
   const card = asked().name && cardOf(asked().name);
   sync();
-  if (card && history.state?.scroll === undefined) card.scrollIntoView({ block: "start", behavior: "instant" });
+  if (card && detail.isFirstTime) card.scrollIntoView({ block: "start", behavior: "instant" });
 });
 // Back and forward on the same page, or a link to another part of it.
 document.addEventListener("page:opened", ({ detail }) => sync(detail.scroll));

@@ -33,12 +33,14 @@ function select(tab) {
 }
 
 // In the list the address says which report is open; the variant stands behind it.
+export function hashOf(report, variant = "") {
+  return `#report=${encodeURIComponent(report)}${variant && `&variant=${encodeURIComponent(variant)}`}`;
+}
+
 function choose(tab) {
   select(tab);
   const reader = tab.closest("[data-reader]");
-  const hash = reader
-    ? `#report=${encodeURIComponent(reader.dataset.reader)}&variant=${encodeURIComponent(tab.dataset.variant)}`
-    : tab.hash;
+  const hash = reader ? hashOf(reader.dataset.reader, tab.dataset.variant) : tab.hash;
   history.replaceState(history.state, "", hash);
 }
 

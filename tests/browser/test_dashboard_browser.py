@@ -4,7 +4,7 @@ import re
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from ingest.cutover.flags import set_flag
 from ingest.models import FlagName
@@ -192,6 +192,7 @@ def test_subcategory_takes_the_place_of_its_category(open_page: OpenPage, librar
     wait_for(page, "subcategory=Web&parentCategory=Technology")
     assert found(page).startswith("20 summaries found")
     expect(page.get_by_label("Web 20")).to_be_visible()
+    assert page.get_by_label("Technology 40").evaluate("box => box.indeterminate")
     page.get_by_label("Technology 40").check()
     wait_for(page, "category=Technology")
     assert found(page).startswith("40 summaries found")
@@ -306,6 +307,33 @@ def test_keyboard_reaches_the_list_and_the_filters(open_page: OpenPage, library)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Web 20")).to_be_visible()
+
+
+def test_from_page_to_page_the_keyboard_stays_where_it_was(open_page: OpenPage, library):
+    page = open_page("/?language=en&category=Technology&category=History")
+
+    def enter(locator: Locator, query: str) -> None:
+        locator.focus()
+        page.keyboard.press("Enter")
+        wait_for(page, query)
+
+    remove = page.get_by_role("link", name="Remove")
+    enter(remove.nth(1), "language=en&category=Technology")
+    expect(remove.nth(1)).to_be_focused()
+    enter(page.get_by_role("link", name="Clear: Categories"), "language=en")
+    expect(page.get_by_label(re.compile(r"^Technology \d+$"))).to_be_focused()
+    enter(page.get_by_role("link", name="Grid"), "language=en&view=grid")
+    expect(page.get_by_role("link", name="Grid")).to_be_focused()
+    enter(page.get_by_role("link", name="Next page"), "language=en&view=grid&page=2")
+    expect(page.locator("main")).to_be_focused()
+    title = page.locator(".card-title a").nth(2)
+    name = title.text_content()
+    title.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(name)
+    expect(page.locator("main")).to_be_focused()
+    page.go_back()
+    expect(title).to_be_focused()
 
 
 def test_overlay_by_keyboard(open_page: OpenPage, library):

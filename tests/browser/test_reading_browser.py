@@ -155,8 +155,14 @@ def test_one_report_is_open_at_a_time_and_the_card_that_was_pressed_stays_in_pla
 
 
 def test_a_link_to_a_report_opens_it_whether_its_card_is_on_the_page_or_not(open_page: OpenPage, library):
-    page = open_page("/#report=video_00028")
-    expect(card(page, 28).locator(".reader")).to_contain_text("summary 28.")
+    # Far down the page, by its key, its old id, a stem.
+    for name in ("video_00021", "yt:video_00021", "a_title_video_00021"):
+        page = open_page(f"/#report={name}")
+        expect(card(page, 21).locator(".reader")).to_contain_text("summary 21.")
+        assert 0 <= card(page, 21).bounding_box()["y"] < 200
+    assert page.url.endswith("/#report=video_00021")
+    card(page, 21).locator("[data-read]").click()
+    expect(page.locator(".reader")).to_have_count(0)
     page.goto("about:blank")
     page.goto("/#report=video_00003")
     expect(page.locator(".reader")).to_contain_text("summary 3.")
@@ -210,18 +216,32 @@ def test_a_video_is_deleted_and_brought_back(staff_page: Page, complaints):
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Delete “Video number 28”?")
     page.keyboard.press("Escape")
-    expect(card(page, 28)).to_be_visible()
+    expect(card(page, 28).locator(".menu-button")).to_be_focused()
     card(page, 28).locator(".menu-button").click()
     page.locator("[data-delete]:visible").click()
     dialog.get_by_role("button", name="Delete").click()
     expect(page.locator(".found")).to_contain_text("29 summaries")
     expect(card(page, 28)).to_have_count(0)
+    # The keyboard is on what is in its place, and on what comes back.
+    expect(card(page, 27).locator(".card-title a")).to_be_focused()
     assert Video.objects.get(pk="video_00028").deleted_by == "owner"
     page.get_by_role("button", name="Undo").click()
-    expect(card(page, 28)).to_be_visible()
+    expect(card(page, 28).locator(".card-title a")).to_be_focused()
     assert Video.objects.live().filter(pk="video_00028").exists()
     assert page.evaluate(IS_SAME_PAGE)
     assert complaints == []
+
+
+def test_a_delete_on_the_report_leads_back_to_where_the_list_was(staff_page: Page):
+    page = staff_page
+    card(page, 20).scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 0
+    card(page, 20).locator(".card-title a").click()
+    page.locator("#page.report-page [data-delete]").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator(".found")).to_contain_text("29 summaries")
+    page.wait_for_function("(before) => scrollY === before", arg=before)
 
 
 def test_who_is_not_signed_in_is_asked_to(open_page: OpenPage, library):
