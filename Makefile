@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SERVER := $(VENV)/.server
 
-.PHONY: help run test lint format bench bench-import bench-page lock clean
+.PHONY: help run test lint format bench bench-import bench-page load lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,10 @@ bench-import: $(INSTALLED) $(SERVER) ## measure import, verify and export beside
 
 bench-page: $(INSTALLED) $(SERVER) ## measure the dashboard in a slowed browser: make bench-page [N=10000]
 	@$(BIN)/python -m tests.bench_page --videos "$(N)"
+
+load: $(INSTALLED) $(SERVER) ## 20 clients, 10,000 odd bodies and 200 MB against the worker's addresses; takes some minutes
+	@YTV2_CLIENTS=20 YTV2_REQUESTS=500 YTV2_KEYS=50 YTV2_BODIES=10000 $(BIN)/python -m pytest -s \
+	    tests/test_worker_http.py tests/test_odd_bodies.py -k "many_clients or odd_body or 200_megabytes or large_sound"
 
 lock: $(INSTALLED) ## compile the requirements with hashes (needs uv: pip install uv)
 	@uv pip compile $(LOCK) pyproject.toml -o requirements.txt

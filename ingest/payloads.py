@@ -185,7 +185,9 @@ def identify(body: Body, stem: str = "") -> Names:
     if body.slug and (body.slug != "youtube" or YOUTUBE_ID.fullmatch(key)):
         source = body.slug
     is_sure = not sent or not is_youtube or in_url or (native and not native_keys(key))
-    return Names(key, source, old_id if old_id != key else "", () if is_sure else (sent,))
+    # A stem or a report's name that holds the key is another way to write that, and no old row's id.
+    is_old = old_id.removeprefix("yt:") == key or VideoKey.parse(old_id).youtube_id != key
+    return Names(key, source, old_id if old_id != key and is_old else "", () if is_sure else (sent,))
 
 
 # The record ---------------------------------------------------------------------------------------------
@@ -333,10 +335,17 @@ def as_categories(value: Any) -> Any:
     entries = value.get("categories") if isinstance(value, dict) else value
     if not isinstance(entries, list):
         return entries
-    named = [{"category": entry} if isinstance(entry, str) else entry for entry in entries if not is_blank(entry)]
+    entries = [object_or_text(entry) for entry in entries if not is_blank(entry)]
+    named = [{"category": entry} if isinstance(entry, str) else entry for entry in entries]
     return [
         with_subcategories(entry) if isinstance(entry, dict) else entry for entry in named if not says_nothing(entry)
     ]
+
+
+def object_or_text(value: Any) -> Any:
+    """A value that is JSON text decoded; a name stays one."""
+    is_json = isinstance(value, str) and value.lstrip().startswith(("[", "{"))
+    return decoded(value, "categories") if is_json else value
 
 
 def says_nothing(entry: Any) -> bool:
@@ -345,7 +354,7 @@ def says_nothing(entry: Any) -> bool:
 
 def with_subcategories(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A category's entry with a list of subcategories; one alone can come as a name."""
-    below = entry.get("subcategories") or entry.get("subcategory") or []
+    below = object_or_text(entry.get("subcategories") or entry.get("subcategory") or [])
     if isinstance(below, str):
         below = [below]
     elif isinstance(below, list):

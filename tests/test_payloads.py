@@ -164,7 +164,10 @@ def test_an_id_that_may_be_an_old_one_is_an_alias():
 
 def test_the_old_id_is_kept_as_it_was_sent():
     assert read_report({"id": "yt:abc-de_f123", "url": WATCH}).record.legacy_id == "yt:abc-de_f123"
-    assert read_report({"id": KEY}).record.legacy_id == ""
+    assert read_report({"id": f"yt:{KEY}"}).record.legacy_id == f"yt:{KEY}"
+    assert read_report({"id": "an-old-name", "video_id": KEY}).record.legacy_id == "an-old-name"
+    for name in (KEY, f"some_title_words_{KEY}", f"{KEY}_20250901_134325", f"{KEY}_0056c1"):
+        assert read_report({"id": name}).record.legacy_id == ""
 
 
 # The time of a payload
@@ -368,6 +371,7 @@ def test_flat_categories_in_every_place(payload):
          [("A", "B")]),
         ({"analysis": {"categories": [{"category": "A", "subcategories": "B"}, {"category": "C", "subcategory": "D"}]}},
          [("A", "B"), ("C", "D")]),
+        ({"subcategories_json": [json.dumps({"category": "A", "subcategories": json.dumps(["B"])})]}, [("A", "B")]),
         ({"summary": {"analysis": "The video argues.", "summary": "T"}, "category": "A"}, [("A", None)]),
         ({"category": ["History", "Technology"], "subcategory": "Web Development"},
          [("History", None), ("Technology", "Web Development")]),
