@@ -237,6 +237,8 @@ class Video(models.Model):
             models.Index("has_audio", name="videos_video_has_audio", condition=Q(deleted_at__isnull=True)),
             GinIndex(TopicKeys("key_topics"), name="videos_video_topics"),
             models.Index("deleted_at", name="videos_video_deleted", condition=Q(deleted_at__isnull=False)),
+            # Old ids in lower case, where no video is known by one (named).
+            models.Index(Lower("video_id"), name="videos_video_lowered"),
         )
         constraints = (
             models.CheckConstraint(condition=~Q(video_id=""), name="videos_video_key_not_empty"),
