@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -165,7 +167,24 @@ def test_a_step_that_failed_stays_begun_and_says_so():
     with pytest.raises(RuntimeError), step("sync", "ada"):
         raise RuntimeError
     assert CutoverStep.objects.get().outcome == "begun"
-    assert "begun" in status()
+    assert "begun" in status() and "was broken off. Run it again: manage.py cutover sync" in status()
+    with step("verify", "ada"):
+        assert "is under way: manage.py cutover verify" in status()
+
+
+def test_a_step_that_stopped_with_a_sentence_says_it_again_in_the_status(settings, old_file):
+    old_file.write_bytes(b"no database")
+    said = refused("rehearse", code=1)
+    assert "no SQLite database" in said and f"The last one said: {said}" in status()
+    settings.CUTOVER_DIR = old_file
+    assert f"keeps its files in {old_file} (CUTOVER_DIR)" in refused("rehearse", code=1)
+    assert not CutoverStep.objects.exclude(outcome="refused").exists()
+
+
+def test_without_its_tables_it_says_what_comes_first():
+    with scratch_database():
+        for verb in ("status", "freeze"):
+            assert refused(verb) == "The database is not ready. Run manage.py migrate first."
 
 
 def test_status_says_the_next_command_and_what_is_not_in_order(old_file):
@@ -239,6 +258,19 @@ def test_what_is_only_here_is_decided_by_a_person(old_file):
     cutover("sync", missing="delete")
     gone = Video.objects.get(pk="Video-_0003")
     assert (gone.deleted_by, gone.deleted_reason) == ("ada", "deleted in the old dashboard")
+    cutover("verify", requests=40)
+
+
+def test_what_the_old_system_never_had_was_not_deleted_there(old_file):
+    import_snapshot(old_file)
+    make_video(pk="Only-here_1")
+    execute(old_file, "DELETE FROM content WHERE rowid = 3")
+    execute(old_file, "DELETE FROM content_summaries WHERE content_id = 'yt:video-_0003'")
+    cutover("freeze")
+    said = refused("sync")
+    assert re.search(r"no longer in .*\(1\): Video-_0003\..* never seen in the old system \(1\): Only-here_1\.", said)
+    assert "Never seen there, so they stay (1): Only-here_1." in cutover("sync", missing="delete")
+    assert Video.objects.get(pk="Video-_0003").deleted_at and not Video.objects.get(pk="Only-here_1").deleted_at
     cutover("verify", requests=40)
 
 
@@ -447,6 +479,8 @@ def test_back_when_the_old_system_says_something_else_its_file_is_not_trusted(cl
     )
     assert "Give it this file" in cutover("rollback")
     assert CutoverStep.objects.get(verb="rollback").numbers["differing"] == 1
+    assert send(client, "New-video_2").status_code == 503, "the file that it is to be given would lack it"
+    assert "unfreeze" in status().partition("Next:")[2]
 
 
 def test_back_with_dual_write_on_too_late_the_file_of_the_way_back_is_needed(client):
@@ -456,6 +490,18 @@ def test_back_with_dual_write_on_too_late_the_file_of_the_way_back_is_needed(cli
     send(client, "New-video_2")
     assert "Give it this file" in cutover("rollback")
     assert current().read_from_postgres, "the old file lacks a video"
+
+
+def test_back_when_the_old_file_is_but_a_copy_it_is_not_read(client, old_file, tmp_path, settings):
+    cutover("set", "DUAL_WRITE_MODE", "true")
+    go_live()
+    copy = tmp_path / "copy.db"
+    shutil.copyfile(old_file, copy)
+    send(client, "Video-_0001", title="A better title")
+    call_command("dual_write", "flush", stdout=StringIO())
+    settings.LEGACY_SQLITE = str(copy)
+    assert "It has all 1 videos" in cutover("rollback")
+    assert current().read_from_postgres
 
 
 def test_what_comes_from_the_old_system_is_not_told_to_it():
@@ -557,6 +603,10 @@ def test_flags_are_set_for_all_and_only_where_they_have_something_to_work_with(s
     assert "needs LEGACY_URL or LEGACY_SQLITE" in refused("set", "SHADOW_READS", "true")
     cutover("set", "READ_FROM_POSTGRES", "true")
     assert current().read_from_postgres
+    settings.LEGACY_URL = "http://old.example"
+    state.enter(Phase.FINALISED)
+    assert "was given up" in refused("set", "DUAL_WRITE_MODE", "true")
+    cutover("set", "DUAL_WRITE_MODE", "false")
 
 
 def test_the_first_value_of_a_flag_is_that_of_the_settings_and_then_the_database_holds(settings):

@@ -667,3 +667,11 @@ def test_the_admin_shows_what_waits_and_what_was_told(dashboard, worker, admin_c
         row = admin_client.get(reverse(f"{address}_change", args=[model.objects.first().pk]))
         assert row.status_code == 200 and "<b>" not in row.content.decode().partition("differences")[2][:500]
         assert admin_client.post(reverse(f"{address}_delete", args=[model.objects.first().pk])).status_code == 403
+
+
+@pytest.mark.parametrize("secret", ["", "two\nlines", "☃"])
+def test_a_secret_that_no_request_can_carry_is_a_sentence(settings, secret):
+    settings.LEGACY_URL, settings.SYNC_SECRET = "http://127.0.0.1:9", secret
+    with pytest.raises(CommandError) as refused:
+        call_command("dual_write", "flush", stdout=StringIO())
+    assert refused.value.returncode == 4 and "SYNC_SECRET" in str(refused.value)

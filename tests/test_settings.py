@@ -67,12 +67,20 @@ def test_a_secret_can_come_from_a_file(tmp_path):
         ({"DJANGO_ENV": "prod"}, "Set it to development or production"),
         ({"DATABASE_URL": "sqlite:///db.sqlite3"}, "does not name a PostgreSQL server"),
         ({"DATABASE_URL": "mysql://a@b/c"}, "does not name a PostgreSQL server"),
+        ({"LEGACY_URL": "old.example:6452"}, "Write it as http://host:port"),
+        ({"LEGACY_URL": "http://somebody:secret@old.example"}, "Write it as http://host:port"),
     ],
 )
 def test_a_wrong_value_stops_with_a_sentence(variables, sentence):
     done = manage("check", **variables)
     assert done.returncode != 0
     assert sentence in done.stderr.strip().splitlines()[-1]
+
+
+def test_a_command_without_its_database_ends_with_a_sentence():
+    done = manage("cutover", "status", **PRODUCTION)
+    assert done.returncode == 75 and "Traceback" not in done.stderr
+    assert "PostgreSQL does not answer" in done.stderr and "run the same command again" in done.stderr
 
 
 def test_production_logs_one_json_object_a_line():

@@ -5,6 +5,7 @@ DJANGO_ENV=production nothing has a default that would be unsafe: a missing valu
 with a sentence that says what to set. Each secret can be read from a file: NAME_FILE=/path.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -146,6 +147,12 @@ SQLITE_SNAPSHOT = env.str("SQLITE_SNAPSHOT", default="")
 # The old system, until the cut-over is finalised (docs/cutover.md): its SQLite file, and where its dashboard answers.
 LEGACY_SQLITE = env.str("LEGACY_SQLITE", default="")
 LEGACY_URL = env.str("LEGACY_URL", default="")
+if LEGACY_URL and not re.fullmatch(r"https?://(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?", LEGACY_URL):
+    # Not shown: it may hold a password.
+    raise ImproperlyConfigured(
+        "LEGACY_URL is not the address of a dashboard. Write it as http://host:port, with nothing before the host or "
+        "after the path, or leave it unset."
+    )
 # The first values of the cut-over's flags; a value that was set with `manage.py cutover` wins over them.
 READ_FROM_POSTGRES = env.bool("READ_FROM_POSTGRES", default=True)
 DUAL_WRITE_MODE = env.bool("DUAL_WRITE_MODE", default=False)

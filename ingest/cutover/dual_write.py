@@ -12,7 +12,7 @@
 import json
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -116,7 +116,12 @@ class OldSystem(Protocol):
 def old_system() -> OldSystem:
     """The dashboard at LEGACY_URL, else the file LEGACY_SQLITE. Raises NotConfigured."""
     if settings.LEGACY_URL:
-        return Dashboard(settings.LEGACY_URL.rstrip("/"))
+        if not (settings.SYNC_SECRET.isascii() and settings.SYNC_SECRET.isprintable() and settings.SYNC_SECRET):
+            raise NotConfigured(
+                "SYNC_SECRET is not set, or holds what no request can carry, so the old dashboard would refuse every "
+                "write. Set it to the old dashboard's own, of letters and digits."
+            )
+        return dashboard()
     if settings.LEGACY_SQLITE:
         return File(Path(settings.LEGACY_SQLITE))
     raise NotConfigured(
@@ -153,6 +158,17 @@ class Dashboard:
         if status != 200 or not isinstance(body, dict):
             raise NotTaken(f"The old dashboard answered {status} to GET /api/reports/…: {reason(body)}.")
         return body
+
+    def total(self) -> int:
+        """How many videos it lists. Raises Unanswered."""
+        try:
+            status, body = self.request("GET", "/api/reports?size=1", None, PROBE_SECONDS)
+        except (OSError, HTTPException) as error:
+            raise Unanswered(f"{self.url} does not answer ({getattr(error, 'reason', None) or error}).") from error
+        try:
+            return int(body["pagination"]["total_count"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise Unanswered(f"{self.url} answers {status}, and not as a dashboard does. Check LEGACY_URL.") from error
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
         """One request. Raises Unanswered, or NotTaken where others are answered."""
@@ -218,6 +234,11 @@ class File:
         if not found.holds_subcategories:
             item["analysis"]["categories"] = stored.item["analysis"]["categories"]
         return item
+
+
+def dashboard() -> Dashboard:
+    """The old dashboard at LEGACY_URL."""
+    return Dashboard(settings.LEGACY_URL.rstrip("/"))
 
 
 def address(stored: Stored) -> str:
@@ -442,6 +463,12 @@ def compared(old: OldSystem, stored: Stored) -> tuple[Delivery.Parity, list[Diff
     except (NotTaken, Unanswered, LookupError, TypeError, AttributeError):
         return Delivery.Parity.UNKNOWN, []
     return (Delivery.Parity.DIFFERENT if found else Delivery.Parity.EQUAL), found
+
+
+def file_says_the_same(path: Path, video_ids: Iterable[str]) -> bool:
+    """Whether an old file says the same of these videos as is stored here."""
+    stored = filter(None, map(read, video_ids))
+    return all(compared(File(path), one)[0] == Delivery.Parity.EQUAL for one in stored)
 
 
 def postpone(entry: OutboxEntry, error: str) -> None:

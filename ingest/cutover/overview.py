@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from django.conf import settings
 from django.db import connection
@@ -19,12 +17,12 @@ from . import dual_write
 from .archive import FRESH
 from .file_library import LegacyFile
 from .flags import Flags, current
-from .state import Refused, last_done, state
+from .legacy import Unanswered
+from .state import Busy, Refused, last_done, only_step, state
 from .steps import check_rehearsal, numbers
 from .way_back import changed_since
 
 STEPS_SHOWN = 10
-PROBE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,32 @@ def overview() -> list[str]:
         "",
         f"Next: {next_command(flags)}",
     ]
+    return lines + list(last_steps())
+
+
+def last_steps() -> Iterator[str]:
+    """The newest steps, and what the newest of them said."""
     steps = list(CutoverStep.objects.all()[:STEPS_SHOWN])
-    if steps:
-        lines += ["", "Last steps:"]
-        lines += [f"  {row.at:%Y-%m-%d %H:%M:%S} UTC  {row.verb:<14} {row.outcome:<8} by {row.by}" for row in steps]
-    return lines
+    if not steps:
+        return
+    yield from ("", "Last steps:")
+    for row in steps:
+        yield f"  {row.at:%Y-%m-%d %H:%M:%S} UTC  {row.verb:<14} {row.outcome:<8} by {row.by}"
+    newest = steps[0]
+    if newest.outcome == CutoverStep.Outcome.BEGUN:
+        is_over = "was broken off. Run it again" if is_free() else "is under way"
+        yield from ("", f"The last one {is_over}: manage.py cutover {newest.verb}")
+    elif newest.message:
+        yield from ("", f"The last one said: {newest.message}")
+
+
+def is_free() -> bool:
+    """Whether no step is under way."""
+    try:
+        with only_step():
+            return True
+    except Busy:
+        return False
 
 
 def said(flag: bool) -> str:
@@ -74,13 +93,19 @@ def checks(flags: Flags) -> Iterator[Check]:
     yield old_file()
     if settings.LEGACY_URL:
         yield old_dashboard()
+    if not flags.dual_write:
+        yield Check(
+            False,
+            "DUAL_WRITE_MODE is off: the old system is not told what is written here. "
+            "The day before: manage.py cutover set DUAL_WRITE_MODE true",
+        )
     waiting = dual_write.waiting()
     if flags.dual_write or waiting:
         yield Check(not waiting, f"{waiting:,} changes wait for the old system (manage.py dual_write status).")
     yield rehearsed()
     yield backed_up()
     if state().phase == Phase.LIVE:
-        yield Check(True, f"{changed_since(state().live_since):,} videos changed since this system is in charge.")
+        yield Check(True, f"{len(changed_since(state().live_since)):,} videos changed since this system is in charge.")
 
 
 def old_file() -> Check:
@@ -95,10 +120,10 @@ def old_file() -> Check:
 
 def old_dashboard() -> Check:
     try:
-        with urlopen(settings.LEGACY_URL.rstrip("/") + "/health", timeout=PROBE_SECONDS) as answer:
-            return Check(answer.status == 200, f"The old dashboard at {settings.LEGACY_URL} answers.")
-    except (URLError, OSError, ValueError) as error:
-        return Check(False, f"The old dashboard at {settings.LEGACY_URL} does not answer ({error}).")
+        total = dual_write.dashboard().total()
+    except Unanswered as error:
+        return Check(False, f"The old dashboard: {error}")
+    return Check(True, f"The old dashboard at {settings.LEGACY_URL} answers, with {total:,} videos.")
 
 
 def rehearsed() -> Check:
@@ -129,6 +154,11 @@ def next_command(flags: Flags) -> str:
     now = state()
     is_rehearsed = rehearsed().is_fine
     match now.phase:
+        case Phase.PARALLEL if flags.frozen:
+            return (
+                "does the old system run, with the file that rollback wrote, if it named one? "
+                "Then take writes again: manage.py cutover unfreeze. Forward again: manage.py cutover freeze"
+            )
         case Phase.PARALLEL:
             return "manage.py cutover freeze" if is_rehearsed else "manage.py cutover rehearse"
         case Phase.FROZEN:

@@ -18,6 +18,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from ingest.models import Cutover, CutoverStep, Phase
+from ingest.scratch import ScratchError
+from ingest.sqlite.importer import ImportLocked
+from ingest.sqlite.manifest import SnapshotLocked
+from ingest.sqlite.publishing import ExportError
+from ingest.sqlite.reader import SnapshotError
+from ingest.sqlite.vault import VaultDiffers
 
 from .freeze import FreezeTimeout
 
@@ -36,6 +42,13 @@ class Differs(Exception):
 
 class Busy(Exception):
     """Another step is under way."""
+
+
+# What stops a step, and says why.
+SENTENCES = (
+    Refused, Differs, FreezeTimeout, SnapshotError, SnapshotLocked, ImportLocked, VaultDiffers, ExportError,
+    ScratchError, OSError,
+)  # fmt: skip
 
 
 @dataclass
@@ -84,15 +97,10 @@ def require(*phases: Phase, next_step: dict[str, str]) -> Cutover:
 def step(verb: str, by: str) -> Iterator[Callable[[Done], None]]:
     """Around a step: it is the only one, and has a row of the audit. Raises Busy.
 
-    What it calls with what was done ends the row; Refused and Differs do as well. A row that stays begun is one of a
-    step that was killed, or failed in a way that the log tells.
+    What it calls with what was done ends the row; whatever stops the step with a sentence does as well. A row that
+    stays begun is one of a step that was killed, or failed in a way that the log tells.
     """
-    keeper = connection.copy()
-    try:
-        with keeper.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [STEPS_LOCK])
-            if not cursor.fetchone()[0]:
-                raise Busy("Another step of the cut-over is under way. Wait until it has ended.")
+    with only_step():
         row = CutoverStep.objects.create(by=by, verb=verb, outcome=CutoverStep.Outcome.BEGUN, message="")
 
         def end(done: Done, outcome: CutoverStep.Outcome = CutoverStep.Outcome.DONE) -> None:
@@ -104,9 +112,24 @@ def step(verb: str, by: str) -> Iterator[Callable[[Done], None]]:
 
         try:
             yield end
-        except (Refused, Differs, FreezeTimeout) as error:
+        except SENTENCES as error:
             end(Done(str(error)), CutoverStep.Outcome.REFUSED)
             raise
+        except KeyboardInterrupt:
+            end(Done("Interrupted."), CutoverStep.Outcome.REFUSED)
+            raise
+
+
+@contextmanager
+def only_step() -> Iterator[None]:
+    """Within this no other process does a step. Raises Busy."""
+    keeper = connection.copy()
+    try:
+        with keeper.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [STEPS_LOCK])
+            if not cursor.fetchone()[0]:
+                raise Busy("Another step of the cut-over is under way. Wait until it has ended.")
+        yield
     finally:
         keeper.close()
 

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from ingest.models import Flag, FlagName, Phase
+from ingest.models import Delivery, Flag, FlagName, Phase, RowOutcome
 from ingest.sqlite.importer import ImportReport, import_snapshot
 from ingest.sqlite.manifest import manifest_path, take_snapshot
 from ingest.sqlite.reader import file_sha256
@@ -180,22 +180,21 @@ def sync(run: Run, *, missing: str = "ask", accept_quarantine: bool = False) -> 
     path, sha256 = take(run)
     run.say(f"Copied as {path.name}.")
     missing_there = only_here(path)
+    deleted_there, never_there = told_apart(missing_there)
     if missing_there and missing == "ask":
-        raise Refused(
-            f"Here, and not in {run.source} ({len(missing_there):,}): {listed(missing_there)}. If they were deleted "
-            "there, run this with --missing delete; if they came here since, with --missing keep."
-        )
+        raise Refused(missing_in_words(run.source, deleted_there, never_there))
     enter(Phase.FROZEN)
     with nothing_for_the_old_system():
         report = import_snapshot(path, accept_quarantine=accept_quarantine)
         check(report)
         if missing == "delete":
-            for video in Video.objects.filter(pk__in=missing_there):
+            for video in Video.objects.filter(pk__in=deleted_there):
                 video.delete_by(run.by, "deleted in the old dashboard")
     found = numbers()
+    stay = f" Never seen there, so they stay ({len(never_there):,}): {listed(never_there)}." if never_there else ""
     return Done(
         f"{report.tables['content'].rows:,} videos of {path.name} are here; {found.total:,} in all, "
-        f"{found.summaries:,} with a summary, {found.categorised:,} with a subcategory.",
+        f"{found.summaries:,} with a summary, {found.categorised:,} with a subcategory.{stay}",
         {
             "snapshot_sha256": sha256,
             **asdict(found),
@@ -203,10 +202,39 @@ def sync(run: Run, *, missing: str = "ask", accept_quarantine: bool = False) -> 
             "deleted_here": report.tables["content"].skipped_deleted,
             "quarantined": report.tables["content"].quarantined,
             "missing_there": len(missing_there),
+            "never_there": len(never_there),
             "missing": missing,
         },
         lambda: enter(Phase.SYNCED, snapshot_sha256=sha256),
     )
+
+
+def told_apart(missing_there: list[str]) -> tuple[list[str], list[str]]:
+    """Of videos that the old file does not have: those that the old system once had, and those that it never had.
+
+    It had what came from it in a snapshot, and what dual write told it.
+    """
+    rows = RowOutcome.objects.filter(table="content", video_id__in=missing_there)
+    told = Delivery.objects.filter(action=Delivery.Action.WRITE, video_id__in=missing_there)
+    once = {*rows.values_list("video_id", flat=True), *told.values_list("video_id", flat=True)}
+    return [key for key in missing_there if key in once], [key for key in missing_there if key not in once]
+
+
+def missing_in_words(source: Path | None, deleted_there: list[str], never_there: list[str]) -> str:
+    said = []
+    if deleted_there:
+        said.append(
+            f"Here, and no longer in {source} ({len(deleted_there):,}): {listed(deleted_there)}. They were deleted "
+            "there: run this with --missing delete, which deletes them here; to keep them, with --missing keep."
+        )
+    if never_there:
+        said.append(
+            f"Here, and never seen in the old system ({len(never_there):,}): {listed(never_there)}. They came here "
+            "alone, and stay: run this with --missing keep, or with --missing delete if others were deleted there. "
+            "Should they be in the old system, because it was given the file of a rollback? Then look whether it runs "
+            "with that file."
+        )
+    return " ".join(said)
 
 
 def check(report: ImportReport) -> None:
@@ -339,18 +367,26 @@ def rollback(run: Run) -> Done:
     waiting, differing = send_what_waits(run), len(dual_write.differing(now.live_since))
     way_back = write_way_back(run.folder / "rollbacks", now.live_since)
     was_told = is_dual and not (waiting or differing) and dual_write_since(now.live_since)
-    reads_old = (was_told or not changed) and bool(settings.LEGACY_SQLITE) and not run.is_rehearsal
-    counts = {"changed": changed, "waiting": waiting, "differing": differing, "folder": str(way_back.folder)}
+    is_complete = was_told or not changed
+    reads_old = is_complete and not run.is_rehearsal and old_file_has(changed)
+    # What it is told before it gets the file would be missing in that file.
+    takes_writes = (is_dual and is_complete) or run.is_rehearsal
+    counts = {"changed": len(changed), "waiting": waiting, "differing": differing, "folder": str(way_back.folder)}
     return Done(
-        back_in_words(changed, way_back, was_told, is_dual),
+        back_in_words(len(changed), way_back, was_told, is_dual),
         counts | way_back.numbers,
-        lambda: back(run, reads_old=reads_old, takes_writes=is_dual or run.is_rehearsal),
+        lambda: back(run, reads_old=reads_old, takes_writes=takes_writes),
     )
 
 
 def dual_write_since(moment: datetime) -> bool:
     """Whether the old system was told of everything since then."""
     return Flag.objects.filter(name=FlagName.DUAL_WRITE_MODE, value=True, changed_at__lte=moment).exists()
+
+
+def old_file_has(changed: set[str]) -> bool:
+    """Whether LEGACY_SQLITE says the same of these videos. It may be a copy, which the old system does not write."""
+    return bool(settings.LEGACY_SQLITE) and dual_write.file_says_the_same(Path(settings.LEGACY_SQLITE), changed)
 
 
 def back(run: Run, *, reads_old: bool, takes_writes: bool) -> None:
@@ -372,12 +408,18 @@ def back_in_words(changed: int, way_back: WayBack, was_told: bool, is_dual: bool
             f"it starts: {way_back.folder / 'library.db'} (what its schema cannot hold: library.db.report.json; what "
             "came in, to be sent again: ingests.jsonl)."
         )
-    tail = (
-        "Writes that come here go on to the old system."
-        if is_dual
-        else "Writes stay refused here, because the old system would not have them: point the worker there. To take "
-        "them all the same: manage.py cutover unfreeze"
-    )
+    if not is_dual:
+        tail = (
+            "Writes stay refused here, because the old system would not have them: point the worker there. To take "
+            "them all the same: manage.py cutover unfreeze"
+        )
+    elif was_told or not changed:
+        tail = "Writes that come here go on to the old system."
+    else:
+        tail = (
+            "Writes stay refused here until it runs with that file, or the file would lack them. "
+            "Then: manage.py cutover unfreeze, and they go on to the old system."
+        )
     return f"{head} {tail}"
 
 

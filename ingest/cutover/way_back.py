@@ -44,8 +44,8 @@ class WayBack:
     numbers: dict[str, Any]
 
 
-def changed_since(moment: datetime) -> int:
-    """How many videos were written, deleted or curated since then."""
+def changed_since(moment: datetime) -> set[str]:
+    """The videos that were written, deleted or curated since then."""
     keys: set[str] = set()
     logged = IngestLogEntry.objects.filter(
         at__gte=moment, outcome__in=(IngestOutcome.CREATED, IngestOutcome.UPDATED, IngestOutcome.DELETED)
@@ -53,7 +53,7 @@ def changed_since(moment: datetime) -> int:
     keys.update(logged.exclude(video_id="").values_list("video_id", flat=True))
     for events, column in ((VideoEvent, "pgh_obj"), (CategorizationEvent, "video"), (SummaryEvent, "video")):
         keys.update(events.objects.filter(pgh_created_at__gte=moment).values_list(column, flat=True))
-    return len(keys)
+    return keys
 
 
 def write_way_back(folder: Path, since: datetime) -> WayBack:

@@ -14,10 +14,10 @@ from ingest.cutover import archive, rehearsal, steps
 from ingest.cutover.flags import CONFIGURED, set_flag
 from ingest.cutover.freeze import FreezeTimeout, without_writes
 from ingest.cutover.overview import overview
-from ingest.cutover.state import Busy, Differs, Done, Refused, Run, step
+from ingest.cutover.state import Busy, Differs, Done, Refused, Run, state, step
 from ingest.cutover.steps import Expected
 from ingest.management import base
-from ingest.models import FlagName
+from ingest.models import FlagName, Phase
 from ingest.scratch import ScratchError, ScratchInUse
 from ingest.sqlite.importer import ImportLocked
 from ingest.sqlite.manifest import SnapshotLocked
@@ -49,7 +49,8 @@ class Command(base.Command):
         "verify, go-live, finalise; back with rollback. Each checks what must come before it, can be repeated and can "
         "be killed; each is kept with who did it, when, and its numbers, and can be read in the admin. docs/cutover.md "
         "is the way, day by day. Exit codes: 0 done; 1 a file cannot be taken or written; 2 a proof failed; 4 "
-        "something else comes first, nothing was changed; 5 another step is under way; 75 interrupted, run it again."
+        "something else comes first, nothing was changed; 5 another step is under way; 75 interrupted, or the database "
+        "went away: run it again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -135,7 +136,15 @@ class Command(base.Command):
             raise CommandError(printable(str(error)), returncode=2) from error
         except (Busy, ScratchInUse, ImportLocked, SnapshotLocked) as error:
             raise CommandError(printable(str(error)), returncode=5) from error
-        except (SnapshotError, ExportError, ScratchError, VaultDiffers, OSError) as error:
+        except OSError as error:
+            raise CommandError(
+                printable(
+                    f"A file cannot be read or written ({error}). The cut-over keeps its files in {run.folder} "
+                    "(CUTOVER_DIR): may your user write there, and has the disk room?"
+                ),
+                returncode=1,
+            ) from error
+        except (SnapshotError, ExportError, ScratchError, VaultDiffers) as error:
             raise CommandError(printable(str(error)), returncode=1) from error
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted. Run the same command again.", returncode=75) from error
@@ -151,6 +160,8 @@ class Command(base.Command):
 def turn(run: Run, flag: FlagName, value: bool) -> Done:
     """Turn a flag. Raises Refused for one that would have nothing to work with."""
     if value != (flag == FlagName.READ_FROM_POSTGRES):
+        if state().phase == Phase.FINALISED:
+            raise Refused(f"The old system was given up, so {flag} has nothing to work with.")
         needs = {
             FlagName.READ_FROM_POSTGRES: ("LEGACY_SQLITE",),
             FlagName.DUAL_WRITE_MODE: ("LEGACY_URL", "LEGACY_SQLITE"),

@@ -30,8 +30,8 @@ class Command(base.Command):
         "`status` says where to, what waits and what came of it. `flush` sends all that waits now, whatever its pause, "
         "also while DUAL_WRITE_MODE is off. "
         "Exit codes: 0 fine, and for flush: nothing waits; 1 usage or internal error; 2 something still waits, with "
-        "the reason; 4 nothing says where the old system is; 5 another process was sending all the time; "
-        "75 interrupted: run it again, nothing is lost."
+        "the reason; 4 nothing says where the old system is, or SYNC_SECRET is missing; 5 another process was sending "
+        "all the time; 75 interrupted: run it again, nothing is lost."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
