@@ -175,6 +175,8 @@ def test_a_change_of_1200_videos_is_undone_as_one_and_that_again():
     assert len(done.decided.changed) == 1200 and isinstance(done.context, UUID)
     transactions = transactions_of_context(done.context)
     assert len(transactions) == 3
+    entries, _ = stream(limit=3)
+    assert {entry.action for entry in entries} == {"Add a pair: World War II (WWII) › Aftermath"}
     decide({"video_00005": [ROME]}, "eve")
     reverted = revert(transactions, "ada")
     assert len(reverted.videos) == 1199 and [key for key, _ in reverted.skipped] == ["video_00005"]
@@ -319,6 +321,8 @@ def test_an_undo_link_follows_a_bulk_action(curator):
     ).content.decode()
     assert state("video_00001") != before
     link = page.split('class="undo" href="')[1].split('"')[0].replace("&amp;", "&")
+    history = curator.get(reverse(ADDRESS)).content.decode()
+    assert f'href="{link}">Take the whole action back …</a>' in history and "Accept what a machine proposes" in history
     assert "1 video" in curator.get(link).content.decode()
     address, _, query = link.partition("?")
     curator.post(address, dict(part.split("=") for part in query.split("&")))

@@ -47,6 +47,11 @@ class Change:
                 changed = list(pairs)
         return list(dict.fromkeys(changed))
 
+    def __str__(self) -> str:
+        """What is done, in a line of the history."""
+        pairs = [f"{pair[0]} › {pair[1]}" if pair[1] else pair[0] for pair in (self.pair, self.by_pair) if pair]
+        return f"{self.verb.label}: {' → '.join(pairs)}" if pairs else str(self.verb.label)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -90,7 +95,7 @@ class Done:
 def run(videos: QuerySet[Curation], change: Change, by: str) -> Done:
     """Do it, for as many videos at once as AT_ONCE; what is done stays if it is interrupted, and can be undone."""
     done = Decided()
-    with pghistory.context(bulk=change.verb.label) as context:
+    with pghistory.context(bulk=str(change)) as context:
         for keys in key_batches(videos):
             match change.verb:
                 case Verb.ACCEPT:

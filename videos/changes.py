@@ -107,12 +107,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Entry:
-    """A transaction in the stream; of a large one only the number of its videos."""
+    """A transaction in the stream; of a large one only the number of its videos.
+
+    `action`: the change of many videos that it is a part of, if it is one. It may have had several transactions.
+    """
 
     transaction: Transaction
     actor: Actor
     videos: int
     changes: tuple[Change, ...]
+    action: str = ""
 
 
 def in_words(value: str | tuple[Pair, ...]) -> str:
@@ -219,7 +223,8 @@ def videos_of(transaction: Transaction, limit: int | None = None) -> list[str]:
 
 def entries_of(transactions: Sequence[Transaction], video_ids: Collection[str] | None = None) -> list[Entry]:
     """The entries of these transactions; with `video_ids`, what they did with these alone."""
-    actors = actors_of(transactions)
+    contexts = contexts_of(transactions)
+    actors = actors_of(transactions, contexts)
     keys = {}
     for transaction in transactions:
         keys[transaction] = list(video_ids) if video_ids else videos_of(transaction)
@@ -237,17 +242,30 @@ def entries_of(transactions: Sequence[Transaction], video_ids: Collection[str] |
         # A purge erases what happened before it.
         if not is_listed or any(change.lines for change in changes):
             entries.append(
-                Entry(transaction, actors[transaction], len(keys[transaction]), tuple(changes) if is_listed else ())
+                Entry(
+                    transaction,
+                    actors[transaction],
+                    len(keys[transaction]),
+                    tuple(changes) if is_listed else (),
+                    str(contexts.get(transaction.context, {}).get("bulk", "")),
+                )
             )
     return entries
 
 
-def actors_of(transactions: Iterable[Transaction]) -> dict[Transaction, Actor]:
+Contexts = Mapping[UUID | None, Mapping[str, Any]]
+
+
+def contexts_of(transactions: Iterable[Transaction]) -> Contexts:
+    """What was noted of these transactions, by their contexts."""
+    keys = {one.context for one in transactions} - {None}
+    return dict(Context.objects.filter(pk__in=keys).values_list("pk", "metadata"))
+
+
+def actors_of(transactions: Iterable[Transaction], contexts: Contexts | None = None) -> dict[Transaction, Actor]:
     """Who was behind these transactions, as far as their contexts say."""
     transactions = list(transactions)
-    contexts = dict(
-        Context.objects.filter(pk__in={one.context for one in transactions} - {None}).values_list("pk", "metadata")
-    )
+    contexts = contexts_of(transactions) if contexts is None else contexts
     users = {metadata["user"] for metadata in contexts.values() if isinstance(metadata.get("user"), int)}
     names = dict(get_user_model().objects.filter(pk__in=users).values_list("pk", "username")) if users else {}
     return {one: actor_of(contexts.get(one.context) or {}, names) for one in transactions}

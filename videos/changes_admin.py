@@ -21,6 +21,7 @@ from .changes import (
     transactions_by,
     transactions_of_context,
 )
+from .links import undo_url
 from .models import CategorizationEvent, Video
 
 # Of more than these the page gives the number.
@@ -56,7 +57,9 @@ class HistoryAdmin(admin.ModelAdmin):
                         {"change": change, "revert": revert_address(entry.transaction, change.video_id)}
                         for change in entry.changes
                     ],
-                    "revert": revert_address(entry.transaction, ""),
+                    "revert": undo_url(entry.transaction.context)
+                    if entry.action and entry.transaction.context
+                    else revert_address(entry.transaction, ""),
                 }
                 for entry in entries
             ],

@@ -12,6 +12,7 @@ const PLAYER = [
 ];
 const LIST = [
   { keys: ["/"], does: "Search", run: search, works: () => document.getElementById("q") !== null },
+  { keys: ["C"], does: "Edit categories, of the card that you are on or of the report", run: curate, works: () => document.querySelector("[data-curate]") !== null },
 ];
 const CARD = [
   { keys: ["L"], does: "Listen to the card that you are on", run: (card) => card.querySelector("[data-listen]")?.click() },
@@ -38,6 +39,12 @@ function search() {
   if (sidebar && !sidebar.checkVisibility()) sidebar.showPopover();
   box.focus();
   box.select();
+}
+
+// On a report there is no card, and one link.
+function curate() {
+  const here = onCards() ? cardHere() : document;
+  here?.querySelector("[data-curate]")?.click();
 }
 
 function erase(card) {

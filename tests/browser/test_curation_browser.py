@@ -187,13 +187,14 @@ def test_categories_are_edited_where_they_stand(open_page: OpenPage, library, co
     expect(page.locator(".toast-action")).to_have_text("Undo …")
     expect(card.locator(".menu-button")).to_be_focused()
     assert page.evaluate("window.here") and pairs(library[2]) == [WAR]
-    card.locator(".menu-button").click()
-    page.locator("[data-curate]:visible").click()
+    # The focus is on the card.
+    page.keyboard.press("c")
     expect(box(card)).to_be_focused()
     page.keyboard.press("Escape")
     expect(card.locator(".curate-here")).to_have_count(0)
     card.locator(".card-title a").click()
-    page.get_by_role("link", name="Edit categories").click()
+    expect(page.get_by_role("link", name="Edit categories")).to_be_visible()
+    page.keyboard.press("c")
     expect(box(page)).to_be_focused()
     page.keyboard.press("Backspace")
     page.get_by_role("button", name="Save").click()
