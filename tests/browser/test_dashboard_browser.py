@@ -276,6 +276,12 @@ def test_theme_is_chosen_and_kept(open_page: OpenPage, library):
     page.goto("/videos/00000000069/")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark
+    # On paper it is dark on white, over the whole width.
+    page.goto("/")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(15, 23, 42)"
+    assert page.locator("main").bounding_box()["width"] > 1000
+    page.emulate_media(media="screen")
     page.get_by_role("button", name="Settings").click()
     page.get_by_text("System", exact=True).click()
     page.reload()
