@@ -5,6 +5,7 @@ What can be done is to decide about quarantined rows: try again to import them, 
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from typing import Any
 
@@ -19,6 +20,8 @@ from django.utils.http import content_disposition_header
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator, slugify
 
+from videos.keys import VideoKey
+from videos.models import Video
 from videos.pagination import LargeTablePaginator
 
 from .file_names import NO_TIME
@@ -199,6 +202,12 @@ class StateFilter(admin.SimpleListFilter):
 
 # Of a body that was sent, so much is shown.
 SHOWN_BODY_BYTES = 20_000
+SHOWN_NOTE_CHARACTERS = 160
+# The addresses that have entries in the ingest log.
+ROUTES = (
+    "/ingest/report", "/api/content", "/api/upload-report", "/ingest/audio", "/api/upload-audio", "/api/upload-image",
+    "/api/delete", "/api/upload-database",
+)  # fmt: skip
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -432,14 +441,29 @@ class ImageFileAdmin(ReadOnlyAdmin):
     search_fields = ("=video__video_id", "=source_name")
 
 
+class RouteFilter(admin.SimpleListFilter):
+    """By an address without the id that may follow it: else the list of them would grow with the log."""
+
+    title = "address"
+    parameter_name = "address"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [(route, route) for route in ROUTES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[IngestLogEntry]) -> QuerySet[IngestLogEntry]:
+        if self.value() not in ROUTES:
+            return queryset
+        return queryset.filter(Q(route=self.value()) | Q(route__startswith=f"{self.value()}/"))
+
+
 @admin.register(IngestLogEntry)
 class IngestLogEntryAdmin(ReadOnlyAdmin):
     """Who wanted to write what, and what became of it."""
 
-    list_display = ("at", "outcome", "route", "video_id", "token_name", "status", "message", "changed")
-    list_filter = ("outcome", "token_name", "route")
-    search_fields = ("=video_id",)
-    search_help_text = "the key of a video"
+    list_display = ("at", "outcome", "video_id", "note", "route", "token_name")
+    list_filter = ("outcome", "token_name", RouteFilter)
+    search_fields = ("video_id",)
+    search_help_text = "ID of a video, in any form"
     fields = (
         "at", "route", "token_name", "video_id", "outcome", "status", "message", "what_changed", "body_bytes", "sent",
     )  # fmt: skip
@@ -447,9 +471,19 @@ class IngestLogEntryAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[IngestLogEntry]:
         return super().get_queryset(request).defer("body")
 
-    @admin.display(description="changed")
-    def changed(self, entry: IngestLogEntry) -> str:
-        return ", ".join(entry.changes)
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[IngestLogEntry], search_term: str
+    ) -> tuple[QuerySet[IngestLogEntry], bool]:
+        if not search_term.strip():
+            return queryset, False
+        names = {*VideoKey.parse(search_term).candidates}
+        with suppress(Video.DoesNotExist):
+            names.add(Video.objects.only("video_id", "legacy_id").named(search_term).pk)
+        return queryset.filter(video_id__in=names), False
+
+    @admin.display(description="what changed, or why not")
+    def note(self, entry: IngestLogEntry) -> str:
+        return Truncator(entry.message or ", ".join(entry.changes)).chars(SHOWN_NOTE_CHARACTERS)
 
     @admin.display(description="what changed")
     def what_changed(self, entry: IngestLogEntry) -> SafeString:

@@ -1,5 +1,7 @@
 """The admin: every list and form opens, searching works, and nothing in it removes a row."""
 
+from urllib.parse import unquote
+
 import pytest
 from django.contrib.admin.sites import site
 from django.core.management import call_command
@@ -20,7 +22,7 @@ from ingest.tokens import create_token
 from summaries.models import Summary
 from videos.models import Category, Curation, Subcategory, Video
 
-from .factories import make_library
+from .factories import make_library, make_video
 
 MODELS = (
     Video, Curation, Category, Subcategory, Summary, Snapshot, VaultRow, RowOutcome, QuarantinedRow, AudioFile,
@@ -120,3 +122,25 @@ def test_strangers_are_asked_to_sign_in(client):
     answer = client.get(address(Video, "changelist"))
     assert answer.status_code == 302
     assert "/admin/login/" in answer["Location"]
+
+
+def test_the_ingest_log_is_filtered_by_addresses_without_ids_and_found_by_any_id(admin_client):
+    make_video(video_id="AbC-dE_f123")
+    for route, video_id in (
+        ("/api/content", "x"),
+        ("/api/content/a_AbC-dE_f123", "AbC-dE_f123"),
+        ("/api/delete/z", ""),
+    ):
+        IngestLogEntry.objects.create(route=route, video_id=video_id, outcome="updated", status=200)
+    page = admin_client.get(address(IngestLogEntry, "changelist"))
+    assert "address=/api/delete" in unquote(page.content.decode()) and "delete/z&" not in unquote(page.content.decode())
+    for query, routes in (
+        ({"address": "/api/content"}, ["/api/content/a_AbC-dE_f123", "/api/content"]),
+        ({"address": "/api/delete"}, ["/api/delete/z"]),
+        ({"address": "/api"}, ["/api/delete/z", "/api/content/a_AbC-dE_f123", "/api/content"]),
+        ({"q": "yt:abc-de_f123"}, ["/api/content/a_AbC-dE_f123"]),
+        ({"q": "title_AbC-dE_f123"}, ["/api/content/a_AbC-dE_f123"]),
+        ({"q": "AbC-dE"}, []),
+    ):
+        found = admin_client.get(address(IngestLogEntry, "changelist"), query).context["cl"].result_list
+        assert [entry.route for entry in found] == routes, query
