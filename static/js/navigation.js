@@ -20,7 +20,13 @@ function here() {
 // Go to an address of this site; `replace` leaves no entry in the history, `scroll` is where the page is to stand.
 export function navigate(address, { replace = false, scroll } = {}) {
   pending = { replace, scroll };
-  return htmx.ajax("GET", address, { source: document.body, target: "#page", select: "#page", swap: "outerHTML" });
+  return fetchPage(address);
+}
+
+// What fails is said below; a page that another has taken the place of on the way is no failure.
+function fetchPage(address) {
+  const where = { source: document.body, target: "#page", select: "#page", swap: "outerHTML" };
+  return htmx.ajax("GET", address, where).catch(() => {});
 }
 
 // Fetch this page again and leave everything where it is.
@@ -86,7 +92,7 @@ addEventListener("popstate", () => {
   clearTimeout(scrolled);
   if (here() !== shown) {
     pending = { popped: true, scroll: history.state?.scroll ?? 0 };
-    htmx.ajax("GET", here(), { source: document.body, target: "#page", select: "#page", swap: "outerHTML" });
+    fetchPage(here());
     return;
   }
   // The page is the same; the part behind "#" says what is open on it.

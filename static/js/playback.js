@@ -134,7 +134,7 @@ function findPlace() {
     if (placeAsked !== asked) return;
     place = found;
     if (found.current) track = found.current;
-    remember({ track });
+    rememberTrack();
     describe();
     told("player:changed");
   }, () => {
@@ -181,6 +181,12 @@ async function go(direction) {
 }
 
 // Playing
+
+// With the length of its file, as soon as that is known: what is stated may be missing.
+function rememberTrack() {
+  if (Number.isFinite(audio.duration)) track = { ...track, audio_duration_seconds: Math.round(audio.duration) };
+  remember({ track });
+}
 
 function load(item) {
   save();
@@ -273,6 +279,7 @@ function told(name) {
 audio.addEventListener("loadedmetadata", () => {
   if (start > 0 && start < audio.duration - 1) audio.currentTime = start;
   start = 0;
+  rememberTrack();
 });
 audio.addEventListener("playing", () => (failures = []));
 audio.addEventListener("pause", () => {

@@ -99,13 +99,13 @@ function showSlider(slider, at, length, isUsable) {
   if (slider === held) return;
   slider.disabled = !isUsable || !length;
   slider.max = Math.max(1, Math.floor(length));
-  slider.value = Math.floor(at);
-  tell(slider, length);
+  slider.value = length ? Math.floor(at) : 0;
+  tell(slider, length, at);
 }
 
-// What stands at and in a slider follows its value.
-function tell(slider, length = slider.max) {
-  const elapsed = clock(slider.value);
+// What stands at and in a slider follows its value; without a length the slider has none.
+function tell(slider, length = slider.max, at = 0) {
+  const elapsed = clock(length ? slider.value : at);
   const total = clock(length);
   slider.style.setProperty("--at", slider.value / slider.max);
   slider.setAttribute("aria-valuetext", `${elapsed} of ${total}`);

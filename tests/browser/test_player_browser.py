@@ -304,6 +304,22 @@ def test_a_reload_finds_the_track_paused_where_it_was(open_page: OpenPage, libra
     assert complaints == []
 
 
+def test_a_place_is_shown_and_kept_where_no_length_is_stated(open_page: OpenPage, transactional_db):
+    for number in (1, 2):
+        audible(number, silence(LENGTH))
+    Video.objects.update(audio_duration_seconds=0)
+    page = open_page()
+    page.evaluate("import('/static/js/player-memory.js').then((memory) => memory.rememberPosition('video_00001', 40))")
+    listen(page, 2)
+    button(page, "Forward 15 seconds").click()
+    wait_until(page, ">=", 15)
+    page.goto("/videos/video_00001/")
+    expect(page.locator(".audio-times")).to_have_text("0:40 / –:––")
+    assert 15 <= elapsed(page) < 50
+    expect(page.locator(".player-duration")).to_have_text("1:00")
+    expect(page.locator(".player-seek")).to_have_attribute("max", "60")
+
+
 def test_fifty_positions_are_remembered_and_none_of_what_is_heard_to_the_end(open_page: OpenPage, library):
     page = open_page()
     kept = page.evaluate("""async () => {

@@ -86,6 +86,17 @@ def test_a_reload_stays_where_one_was(open_page: OpenPage, library):
     assert abs(page.evaluate("scrollY") - before) < 2
 
 
+def test_of_two_pages_asked_for_at_once_the_second_is_shown(open_page: OpenPage, library, complaints):
+    page = open_page()
+    page.evaluate("""async () => {
+      const { navigate } = await import("/static/js/navigation.js");
+      await Promise.all([navigate("/?page=2"), navigate("/?page=3")]);
+    }""")
+    expect(page.locator(".found")).to_contain_text("Page 3 of 3")
+    assert page.url.endswith("/?page=3")
+    assert [complaint for complaint in complaints if "Abort" not in complaint and "afterRequest" not in complaint] == []
+
+
 def test_an_address_that_is_none_shows_the_page_for_that(open_page: OpenPage, library):
     page = open_page()
     page.evaluate("document.querySelector('.card-title a').href = '/videos/nobody/'; htmx.process(document.body)")
