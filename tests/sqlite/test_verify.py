@@ -248,6 +248,14 @@ DAMAGED_MODELS = {
         "UPDATE summaries_summary SET word_count = NULL WHERE text = 'Second.'",
         {("summary_variants", "Video-_0002", "word_count")},
     ),
+    "revision's number": (
+        "UPDATE summaries_summary SET revision = 7 WHERE text = 'Second.'",
+        {("summary_variants", "Video-_0002", "revision")},
+    ),
+    "revision's time": (
+        "UPDATE summaries_summary SET created_at = created_at + interval '1 second' WHERE text = 'Second.'",
+        {("summary_variants", "Video-_0002", "created_at")},
+    ),
     "lost pair": (
         f"DELETE FROM videos_categorization WHERE subcategory_id = {PAIR}",
         {("content", "Video-_0001", "subcategories_json")},
@@ -545,7 +553,7 @@ def test_old_values_are_read_by_rules_of_its_own():
         assert read_time(Text(text)) == noon, text
     assert read_time(Text(b"2025-09-01")) == noon.replace(hour=0)
     assert read_time(Text(b"2025-09-01T12:00:00,0000059Z")) == noon.replace(microsecond=5)
-    assert read_time(None) is read_time(Text(b" ")) is None
+    assert read_time(None) is read_time(Text(b" ")) is read_time(Text("\u0085\u3000".encode())) is None
     assert same_json({"a": [1, 2.0]}, {"a": [1.0, 2]}) and not same_json([1], [True]) and not same_json([0], [None])
     assert flat_names(Text(b"Technology, Business")) == ("Technology", "Business")
     assert flat_names(Text(b"Odd, name")) == ("Odd, name",) and flat_names(Text(b'["A", " A", ""]')) == ("A",)
@@ -560,7 +568,7 @@ texts = st.one_of(
     st.text(max_size=8),
     st.binary(max_size=4),
     st.integers(-3, 3),
-    st.sampled_from([1.0, 1.5, "", " x", "é"]),
+    st.sampled_from([1.0, 1.5, "", " x", "é", "\u0085\u00a0"]),
 )
 json_texts = st.one_of(
     texts,

@@ -12,6 +12,11 @@ from ingest.sqlite.codec import Text, Value
 from ingest.sqlite.inverse import json_text, naive_time, text, zoned_time
 
 
+def is_blank(value: Value) -> bool:
+    """Whether the old value is none, or white space of any kind: bytes.strip() knows that of ASCII only."""
+    return value is None or (isinstance(value, bytes) and not lenient(value).strip())
+
+
 def read_number(value: Value) -> int:
     """A count: nothing is 0, 12.0 is 12. Raises ValueError."""
     if not value:
@@ -27,7 +32,7 @@ TIME_PARTS = re.compile(r"([0-9-]{8,10})(?:[T ]([0-9:]+)(?:[.,]([0-9]+))?\s*(Z|[
 @lru_cache(maxsize=10_000)
 def read_time(value: Value) -> datetime | None:
     """An instant: no zone is UTC, a date is its midnight, finer than a microsecond is cut. Raises ValueError."""
-    if value is None or not value.strip():
+    if is_blank(value):
         return None
     if not (match := TIME_PARTS.fullmatch(value.decode().strip())):
         raise ValueError("no time")
@@ -45,7 +50,7 @@ def read_time(value: Value) -> datetime | None:
 
 def read_json(value: Value) -> Any:
     """A JSON value; nothing is None. Raises ValueError."""
-    return json.loads(value.decode()) if value and value.strip() else None
+    return None if is_blank(value) else json.loads(value.decode())
 
 
 def same_json(one: Any, other: Any) -> bool:
@@ -104,7 +109,7 @@ class Kind(StrEnum):
         """Whether the old value says nothing, so that no merge would take it over another."""
         match self:
             case Kind.TEXT | Kind.OPTIONAL_TEXT | Kind.TIME | Kind.NAIVE_TIME:
-                return not value or not value.strip()
+                return is_blank(value)
             case Kind.JSON | Kind.JSON_LIST:
                 return any(self.holds(value, nothing) for nothing in (None, [], {}, ""))
         return not value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ingest.models import RowOutcome
 from ingest.sqlite.codec import Row, Text, Value
 from ingest.sqlite.reader import identifier
 from ingest.values import printable
@@ -15,7 +16,7 @@ from summaries.models import Summary, SummaryEvent, Variant
 from summaries.rendering import render
 
 from .history import Explanation, events_of, explained_by
-from .old_values import VARIANT_FIELDS, WRITTEN, Kind, lenient, same_bytes
+from .old_values import VARIANT_FIELDS, WRITTEN, Kind, lenient, read_number, same_bytes
 from .report import NAMELESS, Equation, Verdict
 from .run import Run
 from .streams import among, batches, stream
@@ -184,7 +185,11 @@ class VideoTexts:
         if column == VARIANT_COLUMNS[text.table]:
             verdict = EXACT if value == text.variant.encode() else BY_RULE
         elif column == "revision":
-            verdict = EXACT if value in [revision.revision for revision in same] else BY_RULE
+            numbers = [revision.revision for revision in same]
+            verdict = EXACT if value in numbers else BY_RULE
+            if verdict is BY_RULE and not self.could_be_renumbered(text, read_number(value), min(numbers)):
+                self.wrong(text, column, "The revision has another number, and none took its own.", min(numbers))
+                verdict = Verdict.WRONG
         elif text.table != "summary_variants" or column not in VARIANT_FIELDS:
             verdict = Verdict.VAULT_ONLY
         else:
@@ -204,6 +209,19 @@ class VideoTexts:
                     self.wrong(text, column, "The revision has another value than the file.", fields[0])
                 return
         self.run.count(text.table, column, verdict)
+
+    def could_be_renumbered(self, text: SourceText, sent: int, given: int) -> bool:
+        """Whether a revision can have got another number than its row has: a later one if its own was taken or passed.
+
+        A lower one says that the text was here before. Changes here, and another file, may have taken numbers as well.
+        """
+        return (
+            not sent
+            or given < sent
+            or any(sent <= revision.revision < given for revision in self.stored[text.variant])
+            or any(event.variant == text.variant for event in self.events)
+            or RowOutcome.objects.filter(video_id=self.video_id).exclude(snapshot=self.run.snapshot).exists()
+        )
 
     def twins(self, text: SourceText, column: str) -> list[Value]:
         """The values that other rows with the same text have in a column."""
