@@ -113,6 +113,14 @@ class Mapper:
             case _:
                 raise wrong_type(column, value, "a number")
 
+    def seconds(self, row: dict[str, Value], column: str) -> int:
+        """A duration in whole seconds, rounded: a player measures more finely, and so wrote some rows."""
+        value = row.get(column)
+        if isinstance(value, float) and value >= 0 and math.isfinite(value) and not value.is_integer():
+            self.rules["seconds_rounded"] += 1
+            return round(value)
+        return self.number(row, column)
+
     def optional_number(self, row: dict[str, Value], column: str) -> int | None:
         return None if row.get(column) is None else self.number(row, column)
 
@@ -204,7 +212,8 @@ class Mapper:
             source=source,
             legacy_id=old_id,
             **{name: self.text(row, name) for name in TEXT_COLUMNS},
-            **{name: self.number(row, name) for name in NUMBER_COLUMNS},
+            **{name: self.number(row, name) for name in NUMBER_COLUMNS if name not in SECONDS_COLUMNS},
+            **{name: self.seconds(row, name) for name in SECONDS_COLUMNS},
             **{name: self.flag(row, name) for name in ("has_audio", "has_transcript")},
             **{name: self.time(row, name) for name in ("published_at", "indexed_at", "created_at", "updated_at")},
             **{name: self.json_list(row, name) for name in ("key_topics", "named_entities")},
@@ -380,6 +389,7 @@ NUMBER_COLUMNS = (
     "duration_seconds", "word_count", "audio_duration_seconds", "transcript_chars", "view_count", "like_count",
     "comment_count",
 )  # fmt: skip
+SECONDS_COLUMNS = ("duration_seconds", "audio_duration_seconds")
 
 MapRow = Callable[[dict[str, Value]], SummaryText | None]
 

@@ -2,13 +2,16 @@
 
 import json
 import random
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 
 from ingest.models import QuarantinedRow, VaultRow
 from ingest.sqlite.codec import Text, decode
+from ingest.sqlite.exporter import export_library
 from ingest.sqlite.schema import CONTENT_COLUMNS, Generation
 from summaries.models import Summary
 from videos.models import Categorization, Origin, Video
@@ -113,6 +116,20 @@ def test_a_whole_real_number_is_an_integer(import_rows, video):
     assert Video.objects.values_list("view_count", "like_count").get() == (3, 0)
     assert report.rules == {"real_is_integer": 2}
     assert [row["code"] for row in report.quarantined] == ["out_of_range"]
+
+
+def test_seconds_are_rounded_and_come_back_as_they_were(import_rows, video, tmp_path):
+    row = video(1, duration_seconds=212.35, audio_duration_seconds=99.5)
+    bad = [video(2, duration_seconds=-0.5), video(3, audio_duration_seconds=float("inf"))]
+    report = import_rows(content=[row, *bad])
+    stored = Video.objects.get()
+    assert (stored.duration_seconds, stored.audio_duration_seconds) == (212, 100)
+    assert report.rules["seconds_rounded"] == 2
+    assert report.quarantined_by_code == {"not_an_integer": 2}
+    export_library(tmp_path / "again.db")
+    with closing(sqlite3.connect(tmp_path / "again.db")) as again:
+        kept = again.execute("SELECT duration_seconds, audio_duration_seconds FROM content LIMIT 1").fetchone()
+    assert kept == (212.35, 99.5)
 
 
 def test_a_row_without_an_id_takes_it_from_its_address_and_else_from_its_old_id(import_rows, video):

@@ -584,7 +584,7 @@ content_rows = st.fixed_dictionaries(
         "canonical_url": st.sampled_from(["https://youtu.be/AbC-dE_f123", "https://redd.it/abc", ""]),
         "category": json_texts, "subcategory": texts, "subcategories_json": json_texts, "analysis": json_texts,
         "summary": texts, "key_topics": json_texts, "view_count": numbers, "has_audio": flags,
-        "published_at": times, "updated_at": times,
+        "duration_seconds": numbers, "published_at": times, "updated_at": times,
     },
 )  # fmt: skip
 summary_rows = st.fixed_dictionaries({"content_id": names, "summary_text": texts, "summary_type": texts})

@@ -77,6 +77,7 @@ class Kind(StrEnum):
     TEXT = "text"
     OPTIONAL_TEXT = "optional_text"
     NUMBER = "number"
+    SECONDS = "seconds"
     OPTIONAL_NUMBER = "optional_number"
     FLAG = "flag"
     TIME = "time"
@@ -92,6 +93,8 @@ class Kind(StrEnum):
                     return is_text(value) and (value or b"") == stored.encode()
                 case Kind.NUMBER:
                     return read_number(value) == stored
+                case Kind.SECONDS:
+                    return read_number(round(value) if isinstance(value, float) else value) == stored
                 case Kind.OPTIONAL_NUMBER:
                     return stored is None if value is None else read_number(value) == stored
                 case Kind.FLAG:
@@ -120,6 +123,7 @@ WRITTEN: dict[Kind, Callable[[Any], Value]] = {
     Kind.TEXT: text,
     Kind.OPTIONAL_TEXT: lambda name: text(name) if name else None,
     Kind.NUMBER: lambda number: number,
+    Kind.SECONDS: lambda number: number,
     Kind.OPTIONAL_NUMBER: lambda number: number,
     Kind.FLAG: int,
     Kind.TIME: zoned_time,
@@ -136,8 +140,8 @@ FIELDS: dict[str, tuple[Kind, str]] = {
             Kind.TEXT: "title canonical_url thumbnail_url channel_name channel_id content_type complexity_level "
             "language format_source processing_status",
             Kind.OPTIONAL_TEXT: "subcategories_json",
-            Kind.NUMBER: "duration_seconds word_count audio_duration_seconds transcript_chars view_count like_count "
-            "comment_count",
+            Kind.NUMBER: "word_count transcript_chars view_count like_count comment_count",
+            Kind.SECONDS: "duration_seconds audio_duration_seconds",
             Kind.FLAG: "has_audio has_transcript",
             Kind.TIME: "published_at indexed_at",
             Kind.NAIVE_TIME: "created_at updated_at",
