@@ -30,7 +30,7 @@ from ingest.sqlite.schema import Generation
 from ingest.sqlite.self_test import DAMAGES, self_test
 from ingest.sqlite.synthetic import write_snapshot
 from ingest.sqlite.verification.old_categories import flat_names, source_pairs
-from ingest.sqlite.verification.old_values import read_time, same_json
+from ingest.sqlite.verification.old_values import Kind, read_time, same_json
 from ingest.sqlite.verification.report import Difference, Equation, VerifyReport
 from ingest.sqlite.verifier import NotImported, compare_snapshot, imported, one_moment, verify_snapshot
 from summaries.models import Summary, SummaryText
@@ -555,6 +555,8 @@ def test_old_values_are_read_by_rules_of_its_own():
     assert read_time(Text(b"2025-09-01T12:00:00,0000059Z")) == noon.replace(microsecond=5)
     assert read_time(None) is read_time(Text(b" ")) is read_time(Text("\u0085\u3000".encode())) is None
     assert same_json({"a": [1, 2.0]}, {"a": [1.0, 2]}) and not same_json([1], [True]) and not same_json([0], [None])
+    assert all(Kind.JSON_LIST.holds(Text(nothing), []) for nothing in (b"", b"null", b"[]"))
+    assert not any(Kind.JSON_LIST.holds(Text(no_list), []) for no_list in (b"{}", b"0", b'""'))
     assert flat_names(Text(b"Technology, Business")) == ("Technology", "Business")
     assert flat_names(Text(b"Odd, name")) == ("Odd, name",) and flat_names(Text(b'["A", " A", ""]')) == ("A",)
     assert flat_names(Text(b"1984")) == ("1984",) and flat_names(Text(b"null")) == flat_names(None) == ()

@@ -104,7 +104,8 @@ class Kind(StrEnum):
                 case Kind.JSON:
                     return is_text(value) and same_json(read_json(value), stored)
                 case Kind.JSON_LIST:
-                    return is_text(value) and same_json(read_json(value) or [], stored)
+                    listed = read_json(value)
+                    return is_text(value) and same_json([] if listed is None else listed, stored)
         except (ValueError, OverflowError, RecursionError, AttributeError):
             return False
 
