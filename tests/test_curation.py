@@ -441,6 +441,21 @@ def test_saving_goes_on_with_the_next_of_the_list(curator):
     assert answer.url == reverse("admin:videos_curation_changelist")
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("", 'Nothing needs review. <a href="?state=all">'),
+        ("?state=differs", "No video fits these filters."),
+        ("?q=5%25+%26", '<a href="?state=all&amp;q=5%25%20%26">Search in all videos</a>'),
+        ("?state=all", '<span class="small quiet">1 video</span>'),
+        ("?state=all&q=number", '1 video (<a href="?state=all&amp;">without the search</a>)'),
+    ],
+)
+def test_an_empty_list_says_why_and_leads_on(curator, query, said):
+    mark_reviewed([make_video().pk], "ada")
+    assert said in curator.get(reverse("admin:videos_curation_changelist") + query).content.decode()
+
+
 def test_a_foreign_pair_is_refused_and_nothing_changes(curator, video):
     categorise(make_video(2), [WAR], Origin.AI)
     foreign = f"{Category.objects.get(name=WEB[0]).pk}:{Subcategory.objects.get(name=WAR[1]).pk}"

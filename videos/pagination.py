@@ -91,3 +91,8 @@ class LargeTablePaginator(Paginator):
     @cached_property
     def count(self) -> int:
         return self.object_list.order_by()[: self.limit].count()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there may be more than were counted."""
+        return self.count >= self.limit
