@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from videos.keys import UNSTORABLE
 
-from .models import IngestLogEntry, IngestOutcome
+from .models import Cutover, IngestLogEntry, IngestOutcome, Phase
 
 # The longest text that an index takes, in any script (2,704 bytes); an address or an id can be longer.
 LONGEST = 600
@@ -51,7 +51,12 @@ def storable(text: str) -> str:
 
 
 def forget_old_bodies() -> int:
-    """Empty the bodies of entries older than INGEST_LOG_BODY_DAYS; the number of them."""
+    """Empty the bodies of entries older than INGEST_LOG_BODY_DAYS; the number of them.
+
+    What came since this system is in charge stays until the old one is given up: a rollback has to send it again.
+    """
     before = timezone.now() - timedelta(days=settings.INGEST_LOG_BODY_DAYS)
+    if live := Cutover.objects.filter(phase=Phase.LIVE, live_since__lt=before).first():
+        before = live.live_since
     old = IngestLogEntry.objects.filter(at__lt=before, body__isnull=False)
     return old.exclude(outcome=IngestOutcome.QUARANTINED).update(body=None)

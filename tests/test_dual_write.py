@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -652,6 +653,23 @@ def test_without_an_old_system_nothing_is_lost_and_the_commands_say_what_to_set(
         flush()
     assert refused.value.returncode == 4 and "LEGACY_URL" in str(refused.value)
     assert waiting() == 1
+
+
+def test_of_what_was_told_long_ago_the_newest_of_each_video_is_kept(file, worker):
+    long_ago = timezone.now() - timedelta(days=40)
+    worker.report()
+    deliver_due()
+    told = Delivery.objects.get()
+    for video_id in (told.video_id, "another"):
+        for _ in range(2):
+            Delivery.objects.create(
+                at=long_ago, video_id=video_id, sequence=1, action="write", attempts=1, parity="equal"
+            )
+    Delivery.objects.filter(pk=told.pk).update(at=long_ago)
+    worker.report(title="A better title", processed_at="2030-01-01T00:00:00Z")
+    deliver_due()
+    kept = sorted(Delivery.objects.values_list("video_id", flat=True))
+    assert kept == sorted([told.video_id, "another", "another"])
 
 
 def test_the_admin_shows_what_waits_and_what_was_told(dashboard, worker, admin_client):

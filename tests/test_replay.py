@@ -1,6 +1,7 @@
 """What came in can be sent again, from the file that the way back leaves, to whoever takes its place."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from ingest.cutover.state import enter
 from ingest.cutover.way_back import write_way_back
-from ingest.models import AudioFile
+from ingest.log import forget_old_bodies
+from ingest.models import AudioFile, IngestLogEntry, Phase
 from summaries.models import Summary
 from videos.models import Categorization, Video
 
@@ -123,3 +126,24 @@ def test_without_the_secret_nothing_is_sent(tmp_path, settings):
     settings.SYNC_SECRET = ""
     with pytest.raises(CommandError, match="SYNC_SECRET is not set"):
         replay(str(tmp_path / "x"), "http://127.0.0.1:9")
+
+
+def test_an_old_dashboard_that_lacks_an_address_is_told_apart(live_server, tmp_path):
+    file = tmp_path / "ingests.jsonl"
+    file.write_text('{"method": "POST", "path": "/ingest/nothing", "video_id": "x", "at": "", "body": "{}"}\n')
+    with pytest.raises(CommandError, match=r"no such address\. An old dashboard needs .* library\.db"):
+        replay(str(file), live_server.url)
+
+
+def test_what_came_since_this_system_is_in_charge_is_kept_until_the_old_one_is_given_up(tmp_path):
+    now = timezone.now()
+    for days in (50, 40):
+        IngestLogEntry.objects.create(
+            at=now - timedelta(days=days), route="/ingest/report", outcome="created", status=200, body=b"{}"
+        )
+    since = now - timedelta(days=45)
+    enter(Phase.LIVE, live_since=since)
+    assert forget_old_bodies() == 1
+    assert write_way_back(tmp_path / "back", since).numbers["requests"] == 1
+    enter(Phase.FINALISED)
+    assert forget_old_bodies() == 1

@@ -54,6 +54,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1, 300
 TURN_SECONDS = 5
 # So many videos in a row that the old system breaks down on: it is the system, not the videos.
 FAULTS_IN_A_ROW = 3
+# So long each delivery is kept; the newest of a video for good.
+KEPT = timedelta(days=30)
 # How the error of an entry begins that all others wait for.
 NO_ANSWER = "No answer: "
 
@@ -437,6 +439,7 @@ def deliver(old: OldSystem, entry: OutboxEntry) -> Delivery | None:
             parity=parity,
             differences=found,
         )
+        forget_older(delivery)
         same_entry.delete()
     names = ", ".join(one["field"] for one in found)
     if parity == Delivery.Parity.DIFFERENT:
@@ -444,6 +447,12 @@ def deliver(old: OldSystem, entry: OutboxEntry) -> Delivery | None:
     else:
         logger.info("dual write: video %s %s, parity %s", entry.video_id, delivery.action, parity)
     return delivery
+
+
+def forget_older(delivery: Delivery) -> None:
+    """Remove what was said of the same video long before; what holds is the newest."""
+    long_ago = delivery.at - KEPT
+    Delivery.objects.filter(video_id=delivery.video_id, pk__lt=delivery.pk, at__lt=long_ago).delete()
 
 
 def read(video_id: str) -> Stored | None:

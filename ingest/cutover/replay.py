@@ -43,6 +43,8 @@ def send(number: int, line: dict[str, Any], url: str) -> None:
     except HTTPError as error:
         with error:
             said = error.read(300).decode(errors="replace")
+        if error.code == 404 and line["path"].startswith("/ingest/"):
+            said = "it has no such address. An old dashboard needs the file beside this one, library.db, instead."
         raise ReplayError(f"Line {number}, {line['path']}, was answered with {error.code}: {said}") from error
     except (URLError, OSError) as error:
         raise ReplayError(f"Line {number}, {line['path']}, was not answered ({error}).") from error
