@@ -139,8 +139,7 @@ def facts(video: Video, address: Address) -> Iterator[Fact]:
     if video.indexed_at:
         yield Fact("added", "Added", date_format(video.indexed_at, "j F Y"), moment=video.indexed_at)
     if video.language.strip():
-        language = language_of(video.language)
-        yield Fact("language", "Language", f"{language.flag} {language.name}".strip())
+        yield Fact("language", "Language", language_of(video.language).name)
     if video.complexity_level.strip():
         yield Fact("complexity", "Complexity", video.complexity_level)
     if video.content_type.strip():

@@ -1,6 +1,7 @@
 // Everything that runs on the pages. Modules bind to the document: #page is replaced, they stay.
 
 import "./settings.js";
+import "./flags.js";
 import "./filters.js";
 import "./focus.js";
 import "./tabs.js";
