@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SERVER := $(VENV)/.server
 
-.PHONY: help run test lint format bench bench-import bench-page load lock clean
+.PHONY: help run test lint format bench bench-import bench-page bench-taxonomy load lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ bench: $(INSTALLED) $(SERVER) ## measure speed on a made-up library: make bench 
 
 bench-import: $(INSTALLED) $(SERVER) ## measure import, verify and export beside a bare COPY: make bench-import [N=100000]
 	@$(BIN)/python -m tests.bench_import --videos "$(N)"
+
+bench-taxonomy: $(INSTALLED) $(SERVER) ## measure how long a rename and a merge keep others waiting: make bench-taxonomy [N=100000]
+	@$(BIN)/python -m tests.bench_taxonomy --videos "$(N)"
 
 bench-page: $(INSTALLED) $(SERVER) ## measure the dashboard in a slowed browser: make bench-page [N=10000]
 	@$(BIN)/python -m tests.bench_page --videos "$(N)"

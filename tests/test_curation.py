@@ -437,6 +437,9 @@ def test_saving_goes_on_with_the_next_of_the_list(curator):
     assert answer.status_code == 302 and answer.url == address_of(second.pk)
     assert pairs(first.pk) == [WEB] and Review.objects.get(video=first).reviewed_by == "ada"
     assert CategorizationEvent.objects.last().pgh_context.metadata["curator"] == "ada"
+    # What is decided on needs no look, and the page names no key for one.
+    assert "<kbd>K</kbd>" not in curator.get(address_of(first.pk)).content.decode()
+    assert "<kbd>K</kbd>" in curator.get(address_of(second.pk)).content.decode()
     answer = curator.post(address_of(second.pk), sent(second.pk, button="review_next"))
     assert answer.url == reverse("admin:videos_curation_changelist")
 
