@@ -40,9 +40,9 @@ def verify_snapshot(path: Path, progress: Progress = lambda stage, rows: None) -
         with closing(run.ledger):
             compare(run)
             check_html(run)
+            check_round_trips(run)
             run.report.changes = run.ledger.changes()
             run.report.changed_videos = run.ledger.changed_videos()
-            check_round_trips(run)
             check_database(run)
     return run.report
 

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from ingest.models import QuarantinedRow, RowOutcome, Snapshot, VaultRow
+from ingest.models import IngestLogEntry, QuarantinedRow, RowOutcome, Snapshot, VaultRow
 from ingest.sqlite.codec import Text
 from ingest.sqlite.importer import import_snapshot, retry
 from ingest.sqlite.reader import open_snapshot
@@ -513,6 +513,30 @@ def test_what_the_worker_sent_later_is_told_apart(library):
         ("changed", "a request to /ingest/report"): 1,
         ("newer revisions of summaries", "without a name"): 2,
     }
+
+
+def test_texts_that_another_snapshot_or_the_worker_brought_are_told_apart(write_file, video):
+    older = write_file(
+        "older.db",
+        content=[video(1), video(2)],
+        content_summaries=[{"content_id": "yt:video-_0001", "summary_text": "Lost since.", "summary_type": "audio"}],
+        summary_variants=[{"video_id": "Video-_0001", "variant_type": "executive", "content": "Lost too."}],
+    )
+    newer = write_file(
+        "newer.db",
+        content=[video(1), video(2)],
+        content_summaries=[{"content_id": "yt:video-_0001", "summary_text": None, "summary_type": "audio"}],
+    )
+    for path in (older, newer):
+        import_snapshot(path)
+    Summary.objects.merge({"Video-_0002": [SummaryText("audio", "Sent.")]}, newest={"Video-_0002"})
+    assert {one.video_id for one in differences(verify_snapshot(newer))} == {"Video-_0002"}
+    IngestLogEntry.objects.create(route="/ingest/report", video_id="Video-_0002", outcome="updated", status=200)
+    report = verify_snapshot(newer)
+    assert_holds(report)
+    kind = "summaries beside those of the file"
+    assert changes(report) == {(kind, "the import of older.db"): 1, (kind, "a request to /ingest/report"): 1}
+    assert_holds(verify_snapshot(older))
 
 
 def test_newer_and_curated_data_that_was_there_first_is_told_apart(write_file, video):

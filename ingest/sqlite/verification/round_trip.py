@@ -15,6 +15,8 @@ from .old_values import lenient, same_bytes
 from .report import Equation, RoundTrip
 from .run import Run
 from .streams import Following
+from .summaries import VARIANT_COLUMNS, who_brought
+from .summary_rows import TEXT_COLUMNS
 
 # How a row of a table names its video.
 REFERENCES = {
@@ -77,7 +79,7 @@ def compare_written(run: Run, trip: RoundTrip, table: str, written: Source, may_
     def new_rows(before: int | None) -> None:
         for key, row in rows.before(before):
             video_id = video_of(run, table, None, row)
-            is_explained = run.ledger.is_changed(video_id) if video_id else True
+            is_explained = not video_id or is_changed(run, table, video_id, row)
             note(run, trip, table, key, video_id, "this row is not in the file", is_explained and may_differ)
 
     for key, row in run.source.rows(table):
@@ -85,11 +87,23 @@ def compare_written(run: Run, trip: RoundTrip, table: str, written: Source, may_
         _, other = rows.take(key) or (key, None)
         if other is None or encode(other) != encode(row):
             video_id = video_of(run, table, key, row)
-            is_explained = run.ledger.is_changed(video_id) if video_id else table == "sqlite_sequence"
+            is_explained = is_changed(run, table, video_id, other) if video_id else table == "sqlite_sequence"
             state = "comes back otherwise" if other else "is missing"
             column = first_difference(run.source.tables[table].columns, row, other or ())
             note(run, trip, table, key, video_id, f"this row {state}", is_explained and may_differ, column)
     new_rows(None)
+
+
+def is_changed(run: Run, table: str, video_id: str, written: Row | None) -> bool:
+    """Whether a video changed, or has a text beside those of the file; `written` is the row that was written back."""
+    if run.ledger.is_changed(video_id):
+        return True
+    if written is None or table not in VARIANT_COLUMNS:
+        return False
+    text = dict(zip(run.source.tables[table].columns, written, strict=False)).get(TEXT_COLUMNS[table])
+    if by := who_brought(run.snapshot, video_id, text):
+        run.ledger.add_change("summaries beside those of the file", by, video_id, None)
+    return bool(by)
 
 
 def video_of(run: Run, table: str, key: int | None, row: Row) -> str:

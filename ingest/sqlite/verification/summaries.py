@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ingest.models import RowOutcome
-from ingest.sqlite.codec import Row, Text, Value
+from ingest.models import IngestLogEntry, IngestOutcome, RowOutcome, Snapshot, VaultRow
+from ingest.sqlite.codec import Row, Text, Value, decode
 from ingest.sqlite.reader import identifier
 from ingest.values import printable
 from summaries.models import Summary, SummaryEvent, Variant
@@ -290,6 +290,20 @@ class VideoTexts:
         message = f"Another text is the latest {printable(latest.variant)} here than in the file."
         self.wrong(claimed[0], column, message, Text(latest.text))
         return Verdict.WRONG
+
+
+def who_brought(snapshot: Snapshot, video_id: str, text: Value) -> str:
+    """What gave the video a text that the snapshot does not have: another one, or a request; "" if nobody knows."""
+    outcomes = RowOutcome.objects.filter(table__in=TEXT_COLUMNS, video_id=video_id).exclude(snapshot=snapshot)
+    for other, table, key in outcomes.values_list("snapshot", "table", "key"):
+        for row in VaultRow.objects.filter(snapshot=other, table=table, key=key).select_related("snapshot"):
+            columns = row.snapshot.tables[table]["columns"]
+            if dict(zip(columns, decode(bytes(row.content)), strict=False)).get(TEXT_COLUMNS[table]) == text:
+                return f"the import of {printable(row.snapshot.name)}"
+    written = IngestLogEntry.objects.filter(
+        video_id=video_id, outcome__in=(IngestOutcome.CREATED, IngestOutcome.UPDATED)
+    ).first()
+    return f"a request to {printable(written.route)}" if written else ""
 
 
 def check_html(run: Run) -> None:
