@@ -26,12 +26,16 @@ const CLOSE = { keys: ["Esc"], does: "Close what is open" };
 
 const onCards = () => document.querySelector(".card[data-video]") !== null;
 
-// The card that the keyboard is on, else the one below the mouse, else the one that was clicked last.
+// The card with the focus, or the one below the mouse: whichever moved last.
 function cardHere() {
   const focused = document.activeElement.closest(".card[data-video]");
-  const isSeen = document.activeElement.matches(":focus-visible");
-  return (isSeen && focused) || document.querySelector(".card[data-video]:hover") || focused;
+  const pointed = document.querySelector(".card[data-video]:hover");
+  return isMouseLast ? (pointed ?? focused) : (focused ?? pointed);
 }
+
+let isMouseLast = false;
+document.addEventListener("pointermove", () => (isMouseLast = true), { passive: true });
+document.addEventListener("focusin", () => (isMouseLast = false));
 
 function search() {
   const box = document.getElementById("q");

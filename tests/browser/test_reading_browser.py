@@ -287,6 +287,10 @@ def test_keys_of_the_list_and_of_a_card(staff_page: Page):
     expect(page.locator(".reader")).to_contain_text("summary 28.")
     page.keyboard.press("r")
     expect(page.locator(".reader")).to_have_count(0)
+    # The mouse moved last, and then the focus.
+    card(page, 27).hover()
+    page.keyboard.press("r")
+    expect(page.locator(".reader")).to_contain_text("summary 27.")
     card(page, 28).locator(".card-title a").focus()
     page.keyboard.press("d")
     expect(page.get_by_role("dialog")).to_contain_text("Video number 28")
