@@ -18,7 +18,7 @@ run: $(INSTALLED) $(SERVER) ## serve a library on this machine: make run [SNAPSH
 	@$(BIN)/python manage.py run --port "$(PORT)" --snapshot "$(SNAPSHOT)"
 
 test: $(INSTALLED) $(SERVER) ## run all tests: make test [ARGS="-k search"]
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(INSTALLED) ## check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

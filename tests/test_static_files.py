@@ -16,14 +16,26 @@ NAMED = {
 }
 
 
-@pytest.fixture(scope="module")
-def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that `collectstatic` fills in production; the settings are production's meanwhile."""
+PRODUCTION = {
+    "STORAGES": {"staticfiles": {"BACKEND": "ytv2.static.HashedFilesStorage"}},
+    "WHITENOISE_KEEP_ONLY_HASHED_FILES": True,
+}
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `collectstatic` fills in production."""
     folder = tmp_path_factory.mktemp("static")
-    storages = {"staticfiles": {"BACKEND": "ytv2.static.HashedFilesStorage"}}
-    with override_settings(STORAGES=storages, STATIC_ROOT=folder, WHITENOISE_KEEP_ONLY_HASHED_FILES=True):
+    with override_settings(STATIC_ROOT=folder, **PRODUCTION):
         call_command("collectstatic", interactive=False, verbosity=0)
-        yield folder
+    return folder
+
+
+@pytest.fixture
+def collected(filled: Path) -> Iterator[Path]:
+    """The same; the settings are production's meanwhile."""
+    with override_settings(STATIC_ROOT=filled, **PRODUCTION):
+        yield filled
 
 
 def test_every_file_that_a_file_names_is_there_under_the_name_of_its_content(collected: Path):
