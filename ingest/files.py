@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -26,7 +27,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from videos.keys import UNSTORABLE, VideoKey
+from videos.keys import UNSTORABLE, VideoKey, native_id
 from videos.models import Video
 
 from .file_names import NO_TIME, key_part, owners_of, readings, stored_name
@@ -74,7 +75,7 @@ class Kind:
 
 
 AUDIO = Kind(AudioFile, "audio", sound_format, "MP3")
-IMAGE = Kind(ImageFile, "images", picture_format, "PNG, JPEG, WebP or GIF picture")
+IMAGE = Kind(ImageFile, "images", picture_format, "whole PNG, JPEG, WebP or GIF picture")
 
 
 class FileAction(StrEnum):
@@ -291,7 +292,7 @@ def quarantined(kind: Kind, content: Content, file: BinaryIO, video_id: str) -> 
         lock_key(name)
         if not kind.model.objects.filter(name=name).exists():
             create_row(kind, content, name, None, timezone.now())
-    message = f"The content is no whole {kind.noun}. It is kept, but belongs to no video and is not served."
+    message = f"The content is no {kind.noun}. It is kept, but belongs to no video and is not served."
     return StoredFile(FileAction.QUARANTINED, video_id, name, content.size_bytes, content.sha256, message)
 
 
@@ -300,13 +301,17 @@ def adopt(video_id: str) -> int:
 
     Call it in the transaction that creates the video, and only then: rows are not waited for, a lock is.
     """
-    lock_key(video_id)
+    names = names_expected(video_id)
+    for name in names:
+        lock_key(name)
     adopted = 0
-    for kind in (AUDIO, IMAGE):
-        prefix = f"{kind.folder}/{key_part(video_id)}-"
+    for kind, name in product((AUDIO, IMAGE), names):
+        prefix = f"{kind.folder}/{key_part(name)}-"
+        # The same file can have come by both names.
+        known = set(kind.model.objects.filter(video=video_id).values_list("sha256", flat=True))
         for row in kind.model.objects.filter(video=None, name__startswith=prefix).order_by("added_at", "pk"):
             # The name of another key can begin in the same way.
-            if row.name.rpartition(".")[0] != prefix + row.sha256[:12]:
+            if row.sha256 in known or row.name.rpartition(".")[0] != prefix + row.sha256[:12]:
                 continue
             added_at = free_second(row.added_at, kind.model.objects.filter(video=video_id))
             kind.model.objects.filter(pk=row.pk).update(video=video_id, added_at=added_at)
@@ -323,7 +328,18 @@ def adopt_waiting(keys: Iterable[str]) -> int:
         for kind in (AUDIO, IMAGE)
         for name in kind.model.objects.filter(video=None).values_list("name", flat=True)
     }
-    return sum(adopt(key) for key in keys if key_part(key) in waiting) if waiting else 0
+    parts = {key: {key_part(name) for name in (native_id(key), key) if name} for key in keys} if waiting else {}
+    return sum(adopt(key) for key, names in parts.items() if not names.isdisjoint(waiting))
+
+
+def names_expected(video_id: str) -> list[str]:
+    """The names under which files of this video may wait: of a Reddit post or a web page also the id alone.
+
+    Unless another video has that for its key: what comes with it is that one's.
+    """
+    native = native_id(video_id)
+    is_free = native and not Video.objects.filter(pk=native).exists()
+    return [native, video_id] if is_free else [video_id]
 
 
 def lock_key(key: str) -> None:

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from ingest import file_routes, files
 from ingest.audio import take_audio_files
-from ingest.files import AUDIO, FileAction, adopt, store_audio_upload, store_upload
+from ingest.files import AUDIO, FileAction, adopt, adopt_waiting, store_audio_upload, store_upload
 from ingest.formats import GIF, JPEG, PNG, WEBP, picture_format
 from ingest.models import AudioFile, ImageFile, IngestLogEntry, IngestOutcome
 from videos.models import Video, VideoEvent
@@ -184,7 +184,8 @@ class TestWhichVideo:
         ("sent_id", "key"),
         [(KEY, KEY), (f"yt:{KEY}", KEY), (f"title_words_{KEY}", KEY), (f"{KEY}_0056c1", KEY),
          ("reddit:1abc", "reddit:1abc"), ("1abc", "reddit:1abc"), ("yt:1abc", "reddit:1abc"),
-         ("web:" + "0f" * 12, "web:" + "0f" * 12), ("0f" * 12, "web:" + "0f" * 12)],
+         ("web:" + "0f" * 12, "web:" + "0f" * 12), ("0f" * 12, "web:" + "0f" * 12), ("1abc", "1abc"),
+         ("yt:a-page", "a-page")],
     )  # fmt: skip
     def test_a_video_that_comes_later_gets_what_came_before_it(self, send, client, sent_id, key):
         urls = [send(mp3(b"sound"), sent_id).json()["public_url"]]
@@ -198,6 +199,24 @@ class TestWhichVideo:
         assert video.has_audio
         assert [client.get(url).status_code for url in urls] == [200, 200]
         assert AudioFile.objects.get(video=None).name.startswith("audio/AbC-dE_f124-")
+
+    def test_what_came_with_the_whole_key_of_another_video_is_left_to_that(self, send):
+        send(mp3(), "1abc")
+        for key, adopted in (("reddit:1abcd", 0), ("web:1abc", 0), ("1abc", 1), ("reddit:1abc", 0)):
+            make_video(video_id=key)
+            with transaction.atomic():
+                assert adopt(key) == adopted, key
+        AudioFile.objects.update(video=None)
+        assert adopt_waiting(["reddit:1abc"]) == 0
+        assert adopt_waiting(["reddit:1abcd", "1abc"]) == 1
+
+    def test_the_same_file_by_two_names_of_a_video_is_one(self, send):
+        for sent_id in ("1abc", "reddit:1abc", "yt:1abc"):
+            send(mp3(), sent_id)
+        video = make_video(video_id="reddit:1abc")
+        with transaction.atomic():
+            assert adopt(video.pk) == 1
+        assert video.audio_files.get().sha256 == AudioFile.objects.get(video=None).sha256
 
     def test_sent_again_when_its_video_is_there_it_is_attached(self, send, client):
         body = send(mp3(), KEY).json()

@@ -52,6 +52,12 @@ def native_keys(native_id: str) -> list[str]:
     return [f"{source}:{native_id}" for source, shape in NATIVE_SHAPES.items() if shape.fullmatch(native_id)]
 
 
+def native_id(key: str) -> str:
+    """The id of a key that can come without its source; empty for others."""
+    native = key.partition(":")[2]
+    return native if key in native_keys(native) else ""
+
+
 @dataclass(frozen=True)
 class VideoKey:
     """What an id in a request can name, best first; each is compared whole, never as a part of a key."""
@@ -82,8 +88,8 @@ class VideoKey:
 
     @property
     def expected(self) -> str:
-        """The key that a video which is not here yet would have by this name; empty for none."""
-        return self.youtube_id or next(reversed(self.candidates), "")
+        """What a video that is not here yet would be called by this name, its source aside; empty for none."""
+        return self.youtube_id or (self.text.removeprefix("yt:") if self.candidates else "")
 
     @property
     def lowered(self) -> str:
