@@ -171,6 +171,12 @@ def test_a_deleted_video_is_found_by_what_is_known_of_it(curator, q):
     assert "1 deleted video found" in shown
 
 
+def test_a_deleted_video_without_an_old_id_is_found_by_the_one_it_had_in_the_old_system(curator):
+    deleted_video(1, video_id="AbC-dE_f123", legacy_id="")
+    deleted_video(2)
+    assert "1 deleted video found" in page(curator, q="yt:abc-de_f123")
+
+
 @pytest.mark.parametrize("q", ["nothing like it", "%", "_", "a\x00b", "x" * 5000, "\\"])
 def test_a_search_that_finds_nothing_says_so(curator, q):
     deleted_video(1, video_id="abc", channel_name="Channel")

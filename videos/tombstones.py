@@ -82,8 +82,11 @@ def found(q: str) -> QuerySet[Video]:
     if q:
         texts = [part for name in SEARCHED for part in (F(name), Value("\n"))]
         has_text = GreaterThan(StrIndex(Fold(Concat(*texts, output_field=TextField())), Fold(Value(q))), 0)
-        names = VideoKey.parse(q).candidates
-        videos = videos.filter(has_text | Q(video_id__in=names) | Q(legacy_id__in=names))
+        key = VideoKey.parse(q)
+        is_named = Q(video_id__in=key.candidates) | Q(legacy_id__in=key.candidates)
+        if key.lowered:
+            is_named |= Q(video_id__iexact=key.lowered)
+        videos = videos.filter(has_text | is_named)
     # By the name of the model: what is logged belongs to ingest, which stands above this.
     entries = apps.get_model("ingest", "IngestLogEntry").objects.filter(
         video_id=OuterRef("pk"), outcome="deleted", at__gte=OuterRef("deleted_at")
