@@ -147,7 +147,9 @@ class Names:
 
 
 def is_usable(name: str) -> bool:
-    """Whether a text can be a key."""
+    """Whether a text can be a key: no source without an id, and nothing that an address cannot hold, as `..`."""
+    if name.endswith(":") or not name.strip("."):
+        return False
     return bool(VideoKey.parse(name).candidates) and name.isprintable() and len(name.encode()) <= LONGEST_KEY
 
 

@@ -122,6 +122,7 @@ def test_a_universal_report_in_detail(shared):
         ({"id": "reddit:1n4zk2p", "content_source": "youtube"}, "reddit", "reddit:1n4zk2p"),
         ({"id": "1n4zk2p", "url": "https://www.reddit.com/r/x/comments/1n4zk2p/y/"}, "reddit", "reddit:1n4zk2p"),
         ({"url": "https://redd.it/1n4zk2p"}, "reddit", "reddit:1n4zk2p"),
+        ({"id": "reddit:", "url": "https://redd.it/1n4zk2p"}, "reddit", "reddit:1n4zk2p"),
         ({"id": "1n4zk2p", "content_source": "Reddit"}, "reddit", "reddit:1n4zk2p"),
         ({"id": HEX, "url": WEB}, "web", f"web:{HEX}"),
         ({"id": f"web:{HEX}"}, "web", f"web:{HEX}"),
@@ -142,7 +143,9 @@ def test_every_form_of_an_id_and_its_source(payload, source, key):
 @pytest.mark.parametrize(
     "payload",
     [{}, {"title": "T"}, {"id": ""}, {"id": None}, {"id": 5}, {"id": "yt:"}, {"id": "  "}, {"id": "a\x00b"}, {"id": []},
-     {"id": "\ud800"}, {"id": "x" * 600}, {"id": "a\nb"}, {"id": "unknown"}, {"url": WEB}, {"video_id": {"id": KEY}}],
+     {"id": "\ud800"}, {"id": "x" * 600}, {"id": "a\nb"}, {"id": "unknown"}, {"url": WEB}, {"video_id": {"id": KEY}},
+     {"id": "."}, {"id": "yt:.."}, {"id": "reddit:"},
+     {"id": "yt:web:", "url": WEB}],
 )  # fmt: skip
 def test_a_body_without_a_usable_id_is_unusable(payload):
     with pytest.raises(Unusable):
