@@ -9,7 +9,7 @@ import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 from html import escape
 from itertools import groupby
@@ -291,15 +291,26 @@ _LABEL_WITHIN_LINE = re.compile(
 )
 
 
+# How the sections of a summary like to be called.
+_USUAL = re.compile(
+    r"\**(?:overview|what[’']s new|key|main|summary|takeaways?|cameras?|processing|workflow)\b", re.IGNORECASE
+)
+
+
 def _laid_out(text: str, variant: str) -> str:
     """Return the HTML of a text: main topic, headings, lists, paragraphs and takeaway.
 
-    Short lines are headings in a comprehensive summary, and in any text with a list but without labels.
+    Short lines are headings in a comprehensive summary, and in any other text that has a list, or the title of a
+    usual section, but neither main topic nor key points.
     """
-    lines = list(_parsed(_LABEL_WITHIN_LINE.sub(r"\n\g<0>", text).splitlines()))
+    lines = list(_parsed(_LABEL_WITHIN_LINE.sub(r"\n\g<0>", text).strip().splitlines()))
     kinds = {kind for kind, _ in lines}
     with_headings = _name(variant.partition(":")[0]) == "comprehensive" or (
-        _Kind.ITEM in kinds and kinds.isdisjoint(_SECTIONS)
+        kinds.isdisjoint({_Kind.MAIN_TOPIC, _Kind.KEY_POINTS})
+        and (
+            _Kind.ITEM in kinds
+            or any(kind is _Kind.LINE and _USUAL.match(line) and _is_heading(line) for kind, line in lines)
+        )
     )
     return _html_of(_blocks(lines, with_headings))
 
@@ -341,7 +352,7 @@ def _parsed_label(label: re.Match[str], rest: str) -> Iterator[tuple[_Kind, str]
         yield _Kind.PARAGRAPH, rest
 
 
-def _blocks(lines: Iterable[tuple[_Kind, str]], with_headings: bool) -> Iterator[_Block]:
+def _blocks(lines: Sequence[tuple[_Kind, str]], with_headings: bool) -> Iterator[_Block]:
     """Yield the blocks in the order of reading: topic, points, takeaway, whichever was written first.
 
     What has no label stays with the label before it. A label that comes a second time begins a new round
@@ -351,8 +362,9 @@ def _blocks(lines: Iterable[tuple[_Kind, str]], with_headings: bool) -> Iterator
     section = rounds[-1][None]
     # A topic that has no words yet, or a takeaway, which may have several lines.
     unfinished: _Block | None = None
-    for kind, content in lines:
-        is_heading = kind is _Kind.LINE and with_headings and _is_heading(content)
+    for number, (kind, content) in enumerate(lines, start=1):
+        # With nothing below it, a line is no heading.
+        is_heading = kind is _Kind.LINE and with_headings and number < len(lines) and _is_heading(content)
         if kind in _SECTIONS:
             if kind in rounds[-1]:
                 rounds.append({})

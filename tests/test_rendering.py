@@ -188,6 +188,34 @@ def test_short_title_is_heading_in_any_text_with_a_list_but_without_labels():
     )
 
 
+@pytest.mark.parametrize("text", ["Results", '{"comprehensive": "Results"}', "Results\n \n"])
+def test_line_with_nothing_below_it_is_no_heading(text):
+    assert_shown(render(text, "comprehensive"), "<p>Results</p>")
+    assert_shown(render("# Results", "comprehensive"), '<div class="kp-heading">Results</div>')
+
+
+@pytest.mark.parametrize("line", ["Overview", "What's New:", "Key Findings", "**Summary**", "Workflow"])
+def test_title_of_a_usual_section_makes_short_lines_headings(line):
+    html = render(f"{line}\nText.\nAnother title\nMore text.", "audio")
+    assert re.sub(r"</?strong>", "", html).count('<div class="kp-heading">') == 2
+    assert words_shown(html) == words_of(f"{line} Text Another title More text")
+
+
+def test_sentence_that_begins_like_a_usual_section_makes_no_headings():
+    assert_shown(
+        render("Key ideas follow below.\nTitle line\nText.", "audio"),
+        "<p>Key ideas follow below.</p><p>Title line</p><p>Text.</p>",
+    )
+
+
+def test_takeaway_leaves_the_headings_of_a_list():
+    assert_shown(
+        render("Results\n- one\n**Takeaway:** T", "audio"),
+        '<div class="kp-heading">Results</div><ul class="kp-list"><li>one</li></ul>'
+        '<div class="kp-takeaway"><strong>T</strong></div>',
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "html"),
     [
