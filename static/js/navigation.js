@@ -9,6 +9,8 @@ const LEFT = "left";
 let shown = here();
 // How the page that is being fetched is to be shown.
 let pending = {};
+// Where the page is to stand until somebody moves it: a report that opens in it comes later.
+let restored = null;
 
 history.scrollRestoration = "manual";
 
@@ -96,6 +98,7 @@ addEventListener("popstate", () => {
     return;
   }
   // The page is the same; the part behind "#" says what is open on it.
+  restored = history.state?.scroll ?? 0;
   document.dispatchEvent(new CustomEvent("page:opened", { detail: { scroll: history.state?.scroll ?? 0 } }));
 });
 
@@ -151,11 +154,22 @@ function show() {
   scrollTo({ top: 0, behavior: "instant" });
   document.dispatchEvent(new CustomEvent("page:shown", { detail: { isFirstTime } }));
   const anchor = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (!isFirstTime) scrollTo({ top: pending.scroll ?? 0, behavior: "instant" });
+  restored = isFirstTime ? null : (pending.scroll ?? 0);
+  if (!isFirstTime) scrollTo({ top: restored, behavior: "instant" });
   else if (anchor) anchor.scrollIntoView({ behavior: "instant" });
   rememberScroll();
   const found = document.querySelector(".found");
   document.getElementById("announcer").textContent = found && !pending.changed ? found.textContent : document.title;
+}
+
+// Prevented: the page is placed.
+document.addEventListener("page:grown", (event) => {
+  if (restored === null) return;
+  scrollTo({ top: restored, behavior: "instant" });
+  event.preventDefault();
+});
+for (const name of ["pointerdown", "wheel", "touchmove", "keydown"]) {
+  addEventListener(name, () => (restored = null), { capture: true, passive: true });
 }
 
 function isOtherRelease(html) {

@@ -136,7 +136,8 @@ async function fill(reading, variant) {
   }
   element.removeAttribute("aria-busy");
   makeTabs(element, variant);
-  if (!reading.card) element.scrollIntoView({ block: "nearest", behavior: "instant" });
+  const isPlaced = !document.dispatchEvent(new Event("page:grown", { cancelable: true }));
+  if (!reading.card && !isPlaced) element.scrollIntoView({ block: "nearest", behavior: "instant" });
 }
 
 // The address can name a video by its stem or its old id; the answer knows it by its key, and so does its card.

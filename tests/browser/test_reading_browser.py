@@ -216,6 +216,23 @@ def test_an_open_report_survives_no_filter_but_the_way_back(open_page: OpenPage,
     expect(card(page, 29).locator(".reader")).to_contain_text("summary 29.")
 
 
+def test_back_and_a_reload_lead_into_an_open_report_to_where_one_was(open_page: OpenPage, library):
+    # Without the report the page is too short for it.
+    page = open_page(viewport=NARROW, reduced_motion="reduce")
+    card(page, 18).locator("[data-read]").click()
+    link = page.get_by_role("link", name="Open the full report")
+    link.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    link.click()
+    expect(page.locator("#main h1")).to_have_text("Video number 18")
+    page.go_back()
+    expect(link).to_be_in_viewport()
+    assert page.evaluate("scrollY") == before
+    page.reload()
+    expect(link).to_be_in_viewport()
+    assert page.evaluate("scrollY") == before
+
+
 # The ⋯ menu
 
 
