@@ -306,7 +306,10 @@ def decoded(data: bytes) -> str:
 
 def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows below the header, each with the line it begins on."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    # Spreadsheets of countries with a decimal comma write semicolons; no column has either in its name.
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     columns: list[str] = []
     while True:
         line = reader.line_num + 1

@@ -4,6 +4,7 @@ from urllib.parse import unquote
 
 import pytest
 from django.contrib.admin.sites import site
+from django.contrib.admin.utils import quote
 from django.core.management import call_command
 from django.urls import reverse
 
@@ -86,6 +87,13 @@ def test_a_video_is_found_by_title_channel_and_id(everything, admin_client):
 def test_the_videos_are_sorted_by_title(everything, admin_client):
     page = admin_client.get(address(Video, "changelist"), {"o": "1"}).content.decode()
     assert page.index("Video number 1<") < page.index("Video number 10<") < page.index("Video number 2<")
+
+
+def test_the_history_of_a_video_is_what_the_triggers_kept(admin_client):
+    video = make_video(1, video_id="a_:b-c", title="Then")
+    Video.objects.filter(pk=video.pk).update(title="Now")
+    page = admin_client.get(address(Video, "history", quote(video.pk)), follow=True).content.decode()
+    assert '<del dir="auto">Then</del>' in page and '<ins dir="auto">Now</ins>' in page
 
 
 def test_a_persons_title_outlives_the_same_snapshot(tmp_path, admin_client):

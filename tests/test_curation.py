@@ -450,8 +450,8 @@ def test_saving_goes_on_with_the_next_of_the_list(curator):
         ("", 'Nothing needs review. <a href="?state=all">'),
         ("?state=differs", "No video fits these filters."),
         ("?q=5%25+%26", '<a href="?state=all&amp;q=5%25%20%26">Search in all videos</a>'),
-        ("?state=all", '<span class="small quiet">1 video</span>'),
-        ("?state=all&q=number", '1 video (<a href="?state=all&amp;">without the search</a>)'),
+        ("?state=all", '<span class="small quiet">1 result</span>'),
+        ("?state=all&q=number", '1 result (<a href="?state=all&amp;">without the search</a>)'),
     ],
 )
 def test_an_empty_list_says_why_and_leads_on(curator, query, said):
@@ -622,6 +622,9 @@ def test_a_curator_decides_deletes_and_restores_and_changes_no_settings_or_token
 
 def test_a_viewer_looks_and_changes_nothing(viewer, video):
     assert viewer.get(reverse("admin:videos_curation_changelist")).status_code == 200
+    decide({video.pk: [WAR]}, "ada")
+    propose(video.pk, ("Business", "Finance"))
+    assert "Business › Finance" in viewer.get(address_of(video.pk)).content.decode()
     assert "Save" not in viewer.get(address_of(video.pk)).content.decode()
     assert viewer.post(address_of(video.pk), sent(video.pk)).status_code == 403
     assert viewer.post(f"/delete/{video.pk}/").status_code == 403
@@ -632,7 +635,7 @@ def test_a_viewer_looks_and_changes_nothing(viewer, video):
     assert "Edit categories" not in page and "Delete…" not in page and "Sign in to delete" not in page
     bulk = {"action": "review", "_selected_action": [video.pk]}
     viewer.post(reverse("admin:videos_curation_changelist"), bulk)
-    assert not Review.objects.exists() and Video.objects.live().exists()
+    assert pairs(video.pk) == [WAR] and Proposal.objects.waiting().exists() and Video.objects.live().exists()
 
 
 def test_strangers_are_sent_to_sign_in(client, video):

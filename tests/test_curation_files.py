@@ -217,7 +217,8 @@ def test_a_spreadsheet_finds_no_formula_in_any_column(tmp_path):
     assert read_curation(tmp_path / "curation.csv").entries[0].video_id == "-wTEo3bR0kQ"
 
 
-def test_a_file_that_a_spreadsheet_has_sorted_and_rearranged_says_the_same(tmp_path):
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_file_that_a_spreadsheet_has_sorted_and_rearranged_says_the_same(tmp_path, separator):
     some_curation()
     path = tmp_path / "curation.csv"
     run("export_curation", path)
@@ -225,7 +226,7 @@ def test_a_file_that_a_spreadsheet_has_sorted_and_rearranged_says_the_same(tmp_p
     with path.open(encoding="utf-8-sig", newline="") as file:
         header, *rows = csv.reader(file)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer = csv.writer(file, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerows([row[::-1] for row in [header, *sorted(rows, key=lambda row: row[6])]])
     assert read_curation(path) == before
 

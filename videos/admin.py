@@ -1,18 +1,22 @@
 """Videos and categories in the admin. A video is deleted by its tombstone, so the admin never removes a row."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import AdminDateWidget, AdminSplitDateTime, AdminTextareaWidget, AdminTimeWidget
+from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
 from .changes_admin import HistoryAdmin as HistoryAdmin
 from .curation_admin import CurationAdmin as CurationAdmin
 from .deleted import LONGEST_REASON
+from .links import history_url
 from .models import Video
 from .pagination import LargeTablePaginator
 from .taxonomy_admin import CategoryAdmin as CategoryAdmin
@@ -20,6 +24,14 @@ from .taxonomy_admin import CategoryAdmin as CategoryAdmin
 
 class ReasonForm(ActionForm):
     reason = forms.CharField(required=False, max_length=LONGEST_REASON, label="Reason for a delete:")
+
+
+class NamedDateAndTime(AdminSplitDateTime):
+    """Two boxes, each with a name for who cannot see the words before it."""
+
+    def __init__(self, attrs: dict[str, str] | None = None) -> None:
+        boxes = (AdminDateWidget({"aria-label": "Date"}), AdminTimeWidget({"aria-label": "Time"}))
+        forms.MultiWidget.__init__(self, boxes, attrs)
 
 
 class DeletedFilter(admin.SimpleListFilter):
@@ -78,6 +90,12 @@ class VideoAdmin(admin.ModelAdmin):
         ("As it came in", {"fields": ("subcategories_json", "analysis", "extra"), "classes": ("collapse",)}),
         ("Identity", {"fields": ("video_id", "legacy_id", "deleted_at", "deleted_by", "deleted_reason")}),
     )  # fmt: skip
+    # As many lines as the text has.
+    formfield_overrides: ClassVar = {
+        models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 1})},
+        models.DateTimeField: {"widget": NamedDateAndTime},
+        models.JSONField: {"widget": AdminTextareaWidget(attrs={"rows": 2})},
+    }
     readonly_fields = (
         "video_id", "legacy_id", "created_at", "updated_at", "subcategories_json", "analysis", "extra", "deleted_at",
         "deleted_by", "deleted_reason",
@@ -102,6 +120,12 @@ class VideoAdmin(admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
         queryset = super().get_queryset(request).defer("title_sort_key", "analysis", "extra")
         return queryset.prefetch_related("categorizations__subcategory__category", "categorizations__category")
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What the triggers kept, instead of what was done in these forms alone."""
+        return HttpResponseRedirect(history_url(unquote(object_id)))
 
     def save_model(self, request: HttpRequest, video: Video, form: Any, change: bool) -> None:
         # What a person writes now is the newest there is: a later import of older data leaves it alone.

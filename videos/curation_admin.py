@@ -94,6 +94,7 @@ class CurationAdmin(admin.ModelAdmin):
     list_display_links = None
     list_filter = (StateFilter, CategoryFilter, OriginFilter, ChannelFilter, SourceFilter, AddedFilter)
     search_fields = ("title",)
+    search_help_text = "Text in title or summary"
     ordering = curation_list.ORDER
     sortable_by = ()
     list_per_page = 50

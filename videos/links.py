@@ -224,6 +224,11 @@ def undo_url(context: UUID) -> str:
     return f"{reverse('admin:videos_categorizationevent_revert')}?{urlencode({'context': context})}"
 
 
+def history_url(video_id: str) -> str:
+    """What happened to a video, for staff."""
+    return f"{reverse('admin:videos_categorizationevent_changelist')}?{urlencode({'video': video_id})}"
+
+
 def audio_url(video_id: str) -> str:
     """The address of a video's newest sound (contract/api.md)."""
     return f"{root()}exports/by_video/{quote(video_id, safe=RFC3986_SUBDELIMS + '/~:@')}"
