@@ -513,6 +513,25 @@ def test_of_two_who_save_at_once_the_second_is_shown_what_the_first_decided(cura
     assert pairs(video.pk) == [WAR] and Review.objects.get().reviewed_by == "eve"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_a_machine_says_while_its_proposals_are_accepted_is_not_passed_over():
+    key = make_video().pk
+    decide({key: [WAR]}, "ada")
+    propose(key, WEB)
+
+    def accept_all() -> None:
+        run(Curation.objects.all(), Change(Verb.ACCEPT), "ada")
+        connection.close()
+
+    thread = threading.Thread(target=accept_all)
+    with transaction.atomic():
+        propose(key, ("Business", "Finance"), at="2031-01-01T00:00:00Z")
+        thread.start()
+        wait_for("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%FOR NO KEY UPDATE%%'")
+    thread.join()
+    assert pairs(key) == [("Business", "Finance")]
+
+
 def test_one_decision_is_undone_by_the_link_beside_it(curator, video):
     page = curator.post(address_of(video.pk), sent(video.pk, value(*WEB)), follow=True).content.decode()
     (link,) = re.findall(r'class="undo" href="([^"]+)"', page)

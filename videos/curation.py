@@ -54,9 +54,15 @@ def decide(pairs_of: Mapping[str, Sequence[Names]], by: str) -> Decided:
 
 
 def accept(video_ids: Collection[str], by: str) -> Decided:
-    """Decide as a machine says: what it proposes, and else what it has put a video under that nobody decided on."""
-    wanted = accepted(video_ids)
-    decided = decide(wanted, by)
+    """Decide as a machine says: what it proposes, and else what it has put a video under that nobody decided on.
+
+    Read under the lock: what it says meanwhile is neither passed over nor answered by what it said before.
+    """
+    with deciding(by):
+        share_names()
+        lock(video_ids)
+        wanted = accepted(video_ids)
+        decided = decide(wanted, by)
     decided.unchanged += [video_id for video_id in video_ids if video_id not in wanted]
     return decided
 
