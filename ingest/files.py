@@ -182,7 +182,7 @@ def video_named(sent_id: str) -> Video | None:
 
 
 def key_expected(sent_id: str, source_name: str) -> str:
-    """The key that a video which is not here yet would have, by the id or the file's name; "" for none."""
+    """What a video that is not here yet would be called, by the id or the file's name; "" for none."""
     text = sent_id.strip() or min(readings(source_name), key=len, default="")
     return VideoKey.parse(text).expected
 

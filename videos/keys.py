@@ -47,9 +47,9 @@ def source_of(slug: str, url: str, native_id: str) -> str:
     return "youtube" if YOUTUBE_ID.fullmatch(native_id) else "other"
 
 
-def native_keys(native_id: str) -> list[str]:
+def native_keys(native: str) -> list[str]:
     """The keys that an id without its source can be."""
-    return [f"{source}:{native_id}" for source, shape in NATIVE_SHAPES.items() if shape.fullmatch(native_id)]
+    return [f"{source}:{native}" for source, shape in NATIVE_SHAPES.items() if shape.fullmatch(native)]
 
 
 def native_id(key: str) -> str:
