@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.test import override_settings
 
 NAMED = {
-    ".js": re.compile(r"""(?:\bfrom|\bimport)\s*["'](\.[^"']+)["']"""),
+    ".js": re.compile(r"""(?:\bfrom|\bimport)[\s(]*["'](\.[^"']+)["']"""),
     ".css": re.compile(r"""url\(["']?([^"')]+)["']?\)"""),
 }
 

@@ -7,10 +7,13 @@ import "./focus.js";
 import "./tabs.js";
 import "./reader.js";
 import "./cards.js";
-import "./curation.js";
 import "./player.js";
 import "./keys.js";
 import "./news.js";
 import { start } from "./navigation.js";
 
+// For curators only: what others load stays small.
+document.addEventListener("page:shown", () => {
+  if (document.querySelector("[data-curate]")) import("./curation.js");
+});
 start();
