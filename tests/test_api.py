@@ -16,6 +16,7 @@ from hypothesis.extra.django import TestCase
 from videos.api import DetailOut, FiltersOut, ItemOut, ListOut
 from videos.deciding import deciding
 from videos.models import Origin, Video
+from videos.search import LISTS
 
 from .factories import CATEGORIES, categorise, make_library, make_video, summarise
 
@@ -390,6 +391,14 @@ def test_more_than_500_values_are_refused_with_a_sentence():
     assert "600" in body["message"]
     assert "500" in body["message"]
     assert Client().get("/api/reports?" + "&".join(f"channel=c{n}" for n in range(500))).status_code == 200
+
+
+def test_values_are_counted_for_each_parameter_and_far_too_many_are_refused_with_the_same_sentence(library):
+    every = "&".join(f"{name}={name}{n}" for name in LISTS for n in range(500))
+    assert Client().get(f"/api/reports?{every}").json()["pagination"]["total_count"] == 0
+    response = Client().get("/api/filters?" + "&".join(f"category=c{n}" for n in range(5000)))
+    assert response.status_code == 400
+    assert "5000" in response.json()["message"]
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,8 @@ SYNC_SECRET = env.str("SYNC_SECRET", default="")
 INGEST_LOG_BODY_DAYS = env.int("INGEST_LOG_BODY_DAYS", default=30)
 # A report with its transcript; larger ones are refused with 413.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 25 * 2**20
+# A search may have 500 values of each of ten parameters, and twice as many get the answer that says so.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 
 # The folder with the recorded contract and the real snapshots, which tests compare with.
 SHARED_DIR = Path(env.str("YTV2_SHARED", default=str(BASE_DIR.parent / "shared")))
