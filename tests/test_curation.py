@@ -630,6 +630,8 @@ def test_the_form_stands_alone_or_as_a_page_and_saves(curator, video):
 
 def test_a_curator_decides_deletes_and_restores_and_changes_no_settings_or_tokens(curator, video):
     assert curator.get(reverse("admin:videos_curation_changelist")).status_code == 200
+    for page in ("/", f"/videos/{video.pk}/"):
+        assert f'href="{reverse("admin:videos_curation_changelist")}"' in curator.get(page).content.decode(), page
     assert curator.post(address_of(video.pk), sent(video.pk)).status_code == 302
     assert curator.post(f"/delete/{video.pk}/").status_code == 302
     assert Video.objects.get(pk=video.pk).deleted_by == "ada"

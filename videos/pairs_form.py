@@ -12,6 +12,7 @@ from uuid import UUID
 import pghistory
 from django.db.models import Q
 from django.http import QueryDict
+from django.utils.text import Truncator
 
 from .curation import Decided, Names, accept, decide, lock, mark_reviewed, offered_pairs
 from .deciding import deciding, share_names
@@ -20,6 +21,8 @@ from .models import Categorization, Category, Origin, Pair, Proposal, Review, Su
 # More categories than a video ever had; a form with more is no person's.
 MAXIMUM_PAIRS = 50
 RETIRED = "No longer offered"
+# So much of a title is enough to know it again.
+SHOWN_TITLE = 60
 
 
 class InvalidPairs(ValueError):
@@ -180,7 +183,8 @@ def take(sent: QueryDict, video: Video, by: str) -> Answer:
         if decided.missing:
             raise InvalidPairs("This video was deleted meanwhile, so its categories stay as they are.")
         is_changed = bool(decided.changed or form.proposal)
-    return Answer(f"“{video.display_title}”: {did}.", context.id if is_changed else None)
+    title = Truncator(video.display_title).chars(SHOWN_TITLE)
+    return Answer(f"“{title}”: {did}.", context.id if is_changed else None)
 
 
 def done(button: str, video: Video, chosen: Sequence[Names], by: str) -> tuple[Decided, str]:
