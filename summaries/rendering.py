@@ -165,7 +165,13 @@ _ALLOWED = {
 _CLEANER = nh3.Cleaner(
     tags=_ALLOWED,
     attributes={"a": {"href"}},
-    allowed_classes={"div": {"kp-heading", "kp-takeaway"}, "ul": {"kp-list"}},
+    allowed_classes={
+        "div": {"kp-heading", "kp-takeaway"},
+        "ul": {"kp-list"},
+        # As the worker's own HTML has them.
+        "p": {"kp-takeaway"},
+        **{name: {"kp-heading"} for name in ("h2", "h3", "h4")},
+    },
     url_schemes={"https", "http", "mailto"},
     link_rel="noopener noreferrer",
 )
@@ -189,6 +195,7 @@ _STARTS_AS_HTML = re.compile(
 )
 _TAG_NAME = re.compile(r"(?<=<)(/?)([a-zA-Z][^\s/>]*)")
 _TAG_WITH_ATTRIBUTES = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)([^>]*)")
+_NO_CLASS = re.compile(r'(<[a-z0-9]+) class=""(?=>)')
 _ANY_TAG = re.compile(r"<[^>]*>")
 
 # Beyond these the time that the sanitiser takes grows with the square of the text; a short text is harmless.
@@ -243,7 +250,7 @@ def _is_tangled(html: str) -> bool:
 
 def _sanitised(html: str) -> str:
     """Return the HTML with allowed elements and attributes only, or nothing where no word is left."""
-    html = _CLEANER.clean(_TAG_NAME.sub(_allowed_name, html))
+    html = _NO_CLASS.sub(r"\1", _CLEANER.clean(_TAG_NAME.sub(_allowed_name, html)))
     return html if _ANY_TAG.sub("", html).strip() else ""
 
 
