@@ -83,6 +83,12 @@ def test_a_command_without_its_database_ends_with_a_sentence():
     assert "PostgreSQL does not answer" in done.stderr and "run the same command again" in done.stderr
 
 
+@pytest.mark.parametrize("call", ["verify_sqlite", "cutover finalise", "cutover verify --requests 0"])
+def test_a_wrong_call_ends_with_1_because_2_says_that_a_proof_failed(call):
+    done = manage(*call.split(), **PRODUCTION)
+    assert done.returncode == 1 and "usage: " in done.stderr
+
+
 def test_production_logs_one_json_object_a_line():
     code = "import logging; logging.getLogger('ytv2').info('a \"quoted\" message')"
     done = manage("shell", "-v0", "-c", code, **PRODUCTION)

@@ -2,8 +2,9 @@
 
 import getpass
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ class Command(base.Command):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         made = {name: verbs.add_parser(name, help=text, description=text) for name, text in VERBS.items()}
         for name, verb in made.items():
+            verb.error = partial(base.refuse_call, verb)
             if name not in READ_ONLY:
                 verb.add_argument("--by", default=getpass.getuser(), help="who does it; default: your user name here")
         for name in ("rehearse", "sync"):
@@ -74,7 +76,11 @@ class Command(base.Command):
         )
         for name, requests in (("rehearse", REHEARSED_REQUESTS), ("verify", REQUESTS)):
             made[name].add_argument(
-                "--requests", type=int, default=requests, metavar="N", help="requests to compare (default: %(default)s)"
+                "--requests",
+                type=positive,
+                default=requests,
+                metavar="N",
+                help="requests to compare (default: %(default)s)",
             )
             for number, label in (
                 ("total", "videos"),
@@ -155,6 +161,13 @@ class Command(base.Command):
         if not sys.stdin.isatty():
             raise CommandError("This cannot be undone. Say that you mean it, with --yes.", returncode=4)
         return input("This cannot be undone: there is no way back to the old system. Type finalise: ") == "finalise"
+
+
+def positive(text: str) -> int:
+    """A number of requests; none would prove nothing."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def turn(run: Run, flag: FlagName, value: bool) -> Done:

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from ingest.management import base
 from ingest.models import SCHEMA_TABLE
 from ingest.sqlite.reader import SnapshotError
 from ingest.sqlite.self_test import Trial, self_test
@@ -32,7 +33,7 @@ TITLES = {
 }
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     help = (
         "Compare a snapshot of the old dashboard's SQLite file with the library, row by row and value by value, on a "
         "path of its own that trusts nothing the import wrote. What was changed here since is told apart from what "
