@@ -197,7 +197,15 @@ def test_a_name_that_no_decision_uses_is_changed_by_raw_sql(video):
 
 
 @pytest.mark.parametrize(
-    "table", ["videos_categorization", "videos_review", "videos_category CASCADE", "videos_video CASCADE"]
+    "table",
+    [
+        "videos_categorization",
+        "videos_review",
+        "videos_category CASCADE",
+        "videos_video CASCADE",
+        "videos_categorizationevent",
+        "videos_titleordeleteevent",
+    ],
 )
 def test_what_is_curated_is_not_emptied(video, table):
     """A TRUNCATE fires no trigger of the rows. Sessions of tests may empty tables (conftest.py); this one not."""

@@ -114,8 +114,11 @@ class VideoQuerySet(models.QuerySet["Video"]):
 
 
 def by_time(name: str) -> dict[str, list[models.Index]]:
-    """Meta of a table of events that is read as a stream."""
-    return {"indexes": [models.Index(fields=["pgh_created_at"], name=f"{name}_time")]}
+    """Meta of a table of events that is read as a stream, and is not emptied."""
+    return {
+        "indexes": [models.Index(fields=["pgh_created_at"], name=f"{name}_time")],
+        "triggers": [triggers.emptying_trigger()],
+    }
 
 
 def track(insert: bool = False, **options: object) -> Callable[[type[models.Model]], type[models.Model]]:
