@@ -492,6 +492,26 @@ def test_back_with_dual_write_on_too_late_the_file_of_the_way_back_is_needed(cli
     assert current().read_from_postgres, "the old file lacks a video"
 
 
+def test_back_although_nothing_says_where_the_old_system_is(client, settings):
+    cutover("set", "DUAL_WRITE_MODE", "true")
+    go_live()
+    settings.LEGACY_SQLITE = ""
+    send(client, "New-video_1")
+    assert "Give it this file" in cutover("rollback")
+    assert phase() == Phase.PARALLEL
+
+
+def test_back_that_comes_to_nothing_leaves_writes_as_they_were(client, folder):
+    go_live()
+    send(client, "New-video_1")
+    (folder / "rollbacks").touch()
+    refused("rollback", code=1)
+    assert phase() == Phase.LIVE and not current().frozen
+    cutover("freeze")
+    refused("rollback", code=1)
+    assert current().frozen
+
+
 def test_back_when_the_old_file_is_but_a_copy_it_is_not_read(client, old_file, tmp_path, settings):
     cutover("set", "DUAL_WRITE_MODE", "true")
     go_live()

@@ -643,6 +643,8 @@ def test_the_status_says_what_waits_why_and_what_to_do(dashboard, worker):
     dashboard.start()
     flush()
     assert "2 written, 0 deleted" in said() and "2 the same, 0 different, 0 not known" in said()
+    set_flag(FlagName.DUAL_WRITE_MODE, False, "ada")
+    assert "told of everything" not in said() and "cutover set DUAL_WRITE_MODE true" in said()
 
 
 def test_without_an_old_system_nothing_is_lost_and_the_commands_say_what_to_set(on):

@@ -127,7 +127,8 @@ def send_what_waits(run: Run) -> int:
             try:
                 sent = dual_write.deliver_due(ignore_backoff=True, seconds=deadline - monotonic())
             except dual_write.NotConfigured as error:
-                raise Refused(str(error)) from error
+                run.say(str(error))
+                break
             if sent.is_locked:
                 sleep(0.2)
             elif not sent.delivered:
@@ -358,15 +359,26 @@ def rollback(run: Run) -> Done:
             "The old system is in charge; it was never left, so nothing is lost. Writes are taken as before.",
             finish=lambda: back(run, reads_old=False, takes_writes=True),
         )
-    freeze.freeze(run.by)
-    changed = changed_since(now.live_since)
+    is_frozen_now = freeze.freeze(run.by)
+    try:
+        return from_live(run, now.live_since)
+    except Exception:
+        # Nothing came of it, so writes go on as before.
+        if is_frozen_now:
+            freeze.unfreeze(run.by)
+        raise
+
+
+def from_live(run: Run, live_since: datetime) -> Done:
+    """Back from this system, in which nobody writes meanwhile."""
+    changed = changed_since(live_since)
     is_dual = current().dual_write
     if is_dual:
         # It may have been told, and have gone away before it could be asked what it says.
-        dual_write.tell_again(dual_write.differing(now.live_since))
-    waiting, differing = send_what_waits(run), len(dual_write.differing(now.live_since))
-    way_back = write_way_back(run.folder / "rollbacks", now.live_since)
-    was_told = is_dual and not (waiting or differing) and dual_write_since(now.live_since)
+        dual_write.tell_again(dual_write.differing(live_since))
+    waiting, differing = send_what_waits(run), len(dual_write.differing(live_since))
+    way_back = write_way_back(run.folder / "rollbacks", live_since)
+    was_told = is_dual and not (waiting or differing) and dual_write_since(live_since)
     is_complete = was_told or not changed
     reads_old = is_complete and not run.is_rehearsal and old_file_has(changed)
     # What it is told before it gets the file would be missing in that file.

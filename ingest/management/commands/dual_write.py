@@ -150,6 +150,11 @@ def next_step(is_on: bool, target: str, left: int, failed: OutboxEntry | None) -
         return "Next: see to the last error; it is tried again by itself. At once: manage.py dual_write flush"
     if left:
         return "Next: " + ("wait a few seconds, or: " if is_on else "") + "manage.py dual_write flush"
+    if not is_on:
+        return (
+            "Next: nothing waits, but what is written while it is off is not told. "
+            "To turn it on: manage.py cutover set DUAL_WRITE_MODE true"
+        )
     return "Next: nothing; the old system has been told of everything."
 
 
