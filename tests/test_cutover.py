@@ -627,6 +627,8 @@ def test_flags_are_set_for_all_and_only_where_they_have_something_to_work_with(s
     state.enter(Phase.FINALISED)
     assert "was given up" in refused("set", "DUAL_WRITE_MODE", "true")
     cutover("set", "DUAL_WRITE_MODE", "false")
+    cutover("freeze")
+    assert "Next: manage.py cutover unfreeze" in status()
 
 
 def test_the_first_value_of_a_flag_is_that_of_the_settings_and_then_the_database_holds(settings):

@@ -167,7 +167,7 @@ def next_command(flags: Flags) -> str:
             return "manage.py cutover verify"
         case Phase.VERIFIED:
             return "manage.py cutover go-live" if is_rehearsed else "manage.py cutover rehearse"
-        case Phase.LIVE if flags.frozen:
+        case Phase.LIVE | Phase.FINALISED if flags.frozen:
             return "manage.py cutover unfreeze"
         case Phase.LIVE:
             return "watch it for as long as you like, then manage.py cutover finalise --archive DIR; back with rollback"
