@@ -10,6 +10,7 @@ from django.test import Client
 from ingest.models import IngestLogEntry, IngestOutcome
 from ingest.tokens import create_token
 from summaries.models import Summary
+from tests.factories import make_video
 from videos.curation import decide
 from videos.models import Categorization, Origin, Proposal, Video
 
@@ -161,6 +162,15 @@ def test_a_delete_is_final_for_programs(worker, name):
     assert worker.report(title="Back", processed_at="2030-01-01T00:00:00Z")["action"] == "deleted"
     assert Video.objects.deleted().get().title == "A title"
     assert Client().get(f"/api/reports/{KEY}").status_code == 404
+
+
+def test_a_delete_says_whether_a_person_or_a_program_asked_for_it(worker, admin_client):
+    make_video(1)
+    make_video(2)
+    worker.delete("video_00001")
+    assert admin_client.delete("/api/delete/video_00002").status_code == 200
+    reasons = Video.objects.deleted().order_by("pk").values_list("deleted_by", "deleted_reason")
+    assert list(reasons) == [("worker", "deleted through the API"), ("admin", "deleted on the dashboard")]
 
 
 @pytest.mark.parametrize("path", ["/api/delete?id=m", "/api/delete/m", "/api/delete/AbC", "/api/delete/dE_f123"])
