@@ -12,7 +12,7 @@ SERVER := $(VENV)/.server
 .PHONY: help run test lint format bench bench-import bench-page bench-taxonomy load lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 run: $(INSTALLED) $(SERVER) ## serve a library on this machine: make run [SNAPSHOT=old.db] [PORT=8000]
 	@$(BIN)/python manage.py run --port "$(PORT)" --snapshot "$(SNAPSHOT)"
