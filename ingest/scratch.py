@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.db import ProgrammingError, connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 
+from ingest.locks import held
 from videos.search import remembered
 
 PREFIX = "ytv2_scratch_"
@@ -39,22 +40,17 @@ def scratch_database(*, migrated: bool = False) -> Iterator[str]:
 @contextmanager
 def spare_database() -> Iterator[str]:
     """The same, with this process staying at its own database: the name of the new one beside it."""
-    keeper = connection.copy()
-    try:
-        with keeper.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [SCRATCH_LOCK])
-            if not cursor.fetchone()[0]:
-                raise ScratchInUse(
-                    "Another rehearsal, drill or comparison with a backup is running. Wait until it has ended."
-                )
+    with held(SCRATCH_LOCK) as keeper:
+        if keeper is None:
+            raise ScratchInUse(
+                "Another rehearsal, drill or comparison with a backup is running. Wait until it has ended."
+            )
         drop_leftovers(keeper)
         name = create(keeper)
         try:
             yield name
         finally:
             drop(keeper, name)
-    finally:
-        keeper.close()
 
 
 @contextmanager

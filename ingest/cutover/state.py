@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
+from ingest.locks import held
 from ingest.models import Cutover, CutoverStep, Phase
 from ingest.scratch import ScratchError
 from ingest.sqlite.importer import ImportLocked
@@ -123,15 +124,10 @@ def step(verb: str, by: str) -> Iterator[Callable[[Done], None]]:
 @contextmanager
 def only_step() -> Iterator[None]:
     """Within this no other process does a step. Raises Busy."""
-    keeper = connection.copy()
-    try:
-        with keeper.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [STEPS_LOCK])
-            if not cursor.fetchone()[0]:
-                raise Busy("Another step of the cut-over is under way. Wait until it has ended.")
+    with held(STEPS_LOCK) as keeper:
+        if keeper is None:
+            raise Busy("Another step of the cut-over is under way. Wait until it has ended.")
         yield
-    finally:
-        keeper.close()
 
 
 def last_done(verb: str, **numbers: str) -> CutoverStep | None:
