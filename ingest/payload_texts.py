@@ -29,8 +29,8 @@ TEXTS = ("text", "content", "summary", "summary_text", "html")
 # Keys of an object that tell about a text; any other beside a known variant is a variant, too.
 DESCRIPTIONS = {
     *KINDS, *TEXTS, "analysis", "audio_url", "created_at", "default_variant", "duration", "generated_at", "headline",
-    "html", "kind", "language", "latest_variant", "metadata", "model", "proficiency", "proficiency_level",
-    "summary_html", "title", "updated_at", "variants",
+    "html", "kind", "language", "latest_variant", "metadata", "model", "proficiency", "summary_html", "title",
+    "updated_at", "variants",
 }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def rank(found: Found) -> tuple[datetime, int]:
 def kind_of(value: Mapping[str, Any], default: str) -> str:
     """The variant that an object names; an audio text's level of proficiency belongs to its name."""
     name = next((value[key] for key in KINDS if isinstance(value.get(key), str) and value[key].strip()), default)
-    level = value.get("proficiency") or value.get("proficiency_level")
+    level = value.get("proficiency")
     if name and ":" not in name and isinstance(level, str) and level.strip():
         name = f"{name}:{level}"
     return name

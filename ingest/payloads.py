@@ -226,7 +226,7 @@ def arrival_of(body: Body, names: Names) -> Arrival:
         duration_seconds=body.field(
             ("duration_seconds", "video_duration_seconds", "duration"), (*about, ("media_metadata",)), seconds
         ),
-        word_count=body.field(("word_count", "summary_word_count"), (*media, ("stats",)), number),
+        word_count=body.field(("word_count",), media, number),
         audio_duration_seconds=body.field(("audio_duration_seconds", "mp3_duration_seconds"), media, seconds),
         has_transcript=body.field(("has_transcript",), media, flag),
         transcript_chars=body.field(("transcript_chars",), media, number),
@@ -309,7 +309,7 @@ def pairs_of(body: Body) -> tuple[Pair, ...]:
     for path, value in body.places(("category",), (TOP, *ANALYSES)):
         if not isinstance(value, str | list):
             raise wrong_type(value, "category", "a list of names")
-        # The worker puts what its own database has into a list, in whatever form that is.
+        # Each entry may have any form that the column of the old database has (contract/ingest.md, Categories).
         for entry in value if isinstance(value, list) else [value]:
             if entry is not None and not isinstance(entry, str):
                 raise Unmodelled("categories_not_readable", "category", None, "category is no list of names.")

@@ -165,13 +165,7 @@ _ALLOWED = {
 _CLEANER = nh3.Cleaner(
     tags=_ALLOWED,
     attributes={"a": {"href"}},
-    allowed_classes={
-        "div": {"kp-heading", "kp-takeaway"},
-        "ul": {"kp-list"},
-        # As the worker's own HTML has them.
-        "p": {"kp-takeaway"},
-        **{name: {"kp-heading"} for name in ("h2", "h3", "h4")},
-    },
+    allowed_classes={"div": {"kp-heading", "kp-takeaway"}, "ul": {"kp-list"}},
     url_schemes={"https", "http", "mailto"},
     link_rel="noopener noreferrer",
 )
@@ -298,10 +292,8 @@ _LABEL_WITHIN_LINE = re.compile(
 )
 
 
-# How the sections of a summary like to be called.
-_USUAL = re.compile(
-    r"\**(?:overview|what[’']s new|key|main|summary|takeaways?|cameras?|processing|workflow)\b", re.IGNORECASE
-)
+# How the sections of a summary are called in contract/summary_rendering.json.
+_USUAL = re.compile(r"\**(?:overview|key|main|summary|takeaways?)\b", re.IGNORECASE)
 
 
 def _laid_out(text: str, variant: str) -> str:

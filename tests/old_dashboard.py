@@ -209,8 +209,8 @@ def item(row: dict[str, Any]) -> dict[str, Any]:
         "subcategories_json": row.get("subcategories_json"),
         "indexed_at": row["indexed_at"] or "",
         "original_language": row["language"] or "en",
-        "summary_language": row["language"] or "en",
-        "audio_language": row["language"] or "en",
+        "summary_language": "en",
+        "audio_language": "en",
         "word_count": number["word_count"],
     }
 

@@ -56,13 +56,6 @@ def test_an_item_has_every_key_and_no_null_where_nothing_is_known():
     assert item["id"] == item["file_stem"] == item["video_id"] == "bare"
 
 
-def test_languages_that_are_not_known_of_summary_and_audio_are_that_of_the_video():
-    make_video(language="fr", audio_language="es")
-    (item,) = reports()["reports"]
-    languages = [item[f"{name}_language"] for name in ("original", "summary", "audio")]
-    assert [item["analysis"]["language"], *languages] == ["fr", "fr", "fr", "es"]
-
-
 def test_answers_are_what_the_schemas_say():
     make_library(12)
     ListOut.model_validate(reports(), strict=True)

@@ -126,8 +126,8 @@ def report_item(video: Video) -> dict[str, Any]:
         "subcategories_json": subcategories_json,
         "indexed_at": instant(video.indexed_at),
         "original_language": video.original_language or video.language or "en",
-        "summary_language": video.summary_language or video.language or "en",
-        "audio_language": video.audio_language or video.language or "en",
+        "summary_language": video.summary_language or "en",
+        "audio_language": video.audio_language or "en",
         "word_count": video.word_count,
     }
 

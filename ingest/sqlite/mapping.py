@@ -34,8 +34,6 @@ TIME = re.compile(
 LARGEST_INTEGER = 2**63 - 1
 # The column holds 2**31 - 1, and a merge counts on from the largest.
 LARGEST_REVISION = 10**9
-# The type that the old dashboard answered where `content_summaries` names none.
-UNNAMED_VARIANT = Variant.AUDIO.value
 # An entry of a B-tree index has 2,704 bytes at most: for a key, and for another text.
 LONGEST_KEY, LONGEST_INDEXED = 500, 2000
 INDEXED_BYTES = {"id": LONGEST_KEY, "video_id": LONGEST_KEY, "subcategory": LONGEST_INDEXED}
@@ -334,9 +332,6 @@ class Mapper:
         if not text.strip():
             self.rules["empty_summary_is_none"] += 1
             return None
-        if not kind:
-            self.rules["summary_without_type_is_audio"] += 1
-            kind = UNNAMED_VARIANT
         variant = self.variant(row, "summary_type", kind)
         return SummaryText(variant, text, language=language_of(variant))
 

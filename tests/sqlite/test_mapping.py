@@ -438,11 +438,11 @@ def test_summaries_of_the_older_table_find_their_video_by_any_id(import_rows, vi
     stored = Summary.objects.order_by("video").values_list("video", "variant", "text")
     assert list(stored) == [
         ("Video-_0001", "audio", "By old id."),
-        ("Video-_0002", "audio", "By id."),
+        ("Video-_0002", "comprehensive", "By id."),
         ("Video-_0003", "key-insights", "By stem."),
     ]
     assert report.tables["content_summaries"].modelled == 3
-    assert report.rules["variant_renamed"] == report.rules["summary_without_type_is_audio"] == 1
+    assert report.rules["variant_renamed"] == 2
 
 
 def test_a_variant_names_its_video_as_the_row_does(import_rows, video):
@@ -516,9 +516,7 @@ def test_a_summary_that_cannot_be_taken_is_quarantined_alone(import_rows, video)
 
     report = import_rows(
         content=map(video, range(1, len(BAD_SUMMARIES) + 2)),
-        content_summaries=rows_of(
-            "content_summaries", {"summary_text": "Text.", "summary_type": "comprehensive"}, "content_id"
-        ),
+        content_summaries=rows_of("content_summaries", {"summary_text": "Text."}, "content_id"),
         summary_variants=rows_of("summary_variants", {"content": "More.", "variant_type": "audio"}, "video_id"),
     )
     assert [(row["table"], row["code"], row["column"]) for row in report.quarantined] == [

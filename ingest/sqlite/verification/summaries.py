@@ -118,11 +118,7 @@ def source_text(run: Run, table: str, key: int, row: Row) -> SourceText:
     text = values.pop(column)
     if table == "content":
         return SourceText(table, key, column, text, own_variant(lenient(text)), {})
-    kind = values.get(VARIANT_COLUMNS[table])
-    if table == "content_summaries" and not kind:
-        # What the old dashboard took it for.
-        kind = b"audio"
-    return SourceText(table, key, column, text, variant_named(kind), values)
+    return SourceText(table, key, column, text, variant_named(values.get(VARIANT_COLUMNS[table])), values)
 
 
 @lru_cache(maxsize=1000)
