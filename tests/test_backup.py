@@ -36,7 +36,7 @@ from ingest.backup import (
     server_major,
 )
 from ingest.models import CutoverStep
-from ingest.scratch import PREFIX
+from ingest.scratch import prefix
 from videos.models import Video
 
 from .factories import make_library, new_video
@@ -47,8 +47,9 @@ SECRET = "a-secret-of-the-database"
 
 
 def scratch_databases() -> list[str]:
+    """Those of this library: tests beside these have a library of their own on the same server."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX])
+        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix(connection)])
         return [name for (name,) in cursor.fetchall()]
 
 

@@ -36,6 +36,7 @@ from videos.models import Categorization, Video
 
 from .factories import categorise, make_video
 from .gunicorn_server import database_url
+from .test_backup import scratch_databases
 
 __all__ = ("video", "write_file")
 
@@ -363,12 +364,6 @@ def test_a_rehearsal_that_fails_says_why_and_leaves_no_database():
     assert "99 videos were expected" in refused("rehearse", code=2, requests=20, expect_total=99)
     assert not scratch_databases()
     assert CutoverStep.objects.get().outcome == "refused"
-
-
-def scratch_databases() -> list[str]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix(connection)])
-        return [name for (name,) in cursor.fetchall()]
 
 
 def test_one_scratch_database_at_a_time_and_what_is_left_over_goes():
