@@ -6,8 +6,6 @@ from pathlib import Path
 import hypothesis
 import pytest
 from django.conf import settings
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
 
 from videos.search import remembered
 
@@ -18,15 +16,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("ytv2", deadline=None)
 hypothesis.settings.load_profile("ytv2")
-
-
-def _let_tables_be_emptied(connection: BaseDatabaseWrapper, **_: object) -> None:
-    """Tests with transactions of their own end with a TRUNCATE, which the database refuses otherwise (triggers.py)."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET ytv2.empty = 'yes'")
-
-
-connection_created.connect(_let_tables_be_emptied)
 
 
 @pytest.fixture(scope="session")

@@ -208,12 +208,22 @@ def test_a_name_that_no_decision_uses_is_changed_by_raw_sql(video):
     ],
 )
 def test_what_is_curated_is_not_emptied(video, table):
-    """A TRUNCATE fires no trigger of the rows. Sessions of tests may empty tables (conftest.py); this one not."""
+    """A TRUNCATE fires no trigger of the rows."""
     decide({video.pk: [WAR]}, "ada")
     with pytest.raises(IntegrityError, match="is not emptied"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL ytv2.empty = ''")
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(f"TRUNCATE {table}")
     assert pairs(video.pk) == [WAR]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_flush_empties_all_the_same_and_allows_it_to_nothing_after_it():
+    decide({make_video(1).pk: [WAR]}, "ada")
+    call_command("flush", interactive=False, verbosity=0)
+    assert not Video.objects.exists() and not Categorization.objects.exists()
+    make_video(2)
+    with pytest.raises(IntegrityError, match="is not emptied"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE videos_video CASCADE")
 
 
 def test_raw_sql_that_names_a_person_is_let_through_and_ends_with_its_transaction(video):

@@ -62,7 +62,7 @@ def refusal(constraint: str, message: str) -> str:
 def emptying_trigger() -> Trigger:
     """A table is not emptied: a TRUNCATE fires no other trigger, so nothing would be counted, kept or in the history.
 
-    A session that means it says so: SET ytv2.empty = 'yes'.
+    A session that means it says so, as `manage.py flush` does: SET ytv2.empty = 'yes'.
     """
     return Trigger(
         name="is_not_emptied",
