@@ -51,6 +51,28 @@ def recounted() -> dict[tuple, int]:
     return dict(counts)
 
 
+def highest_id() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(pg_sequence_last_value('videos_facetcount_id_seq'), 0)")
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db
+def test_differences_are_added_up_every_thousand_and_not_with_every_write_however_many_counts_there_are():
+    Video.objects.bulk_create(
+        Video(video_id=f"v{number}", source="youtube", channel_name=f"Channel {number}") for number in range(1100)
+    )
+    FacetCount.objects.compact()
+    number = highest_id()
+    for word_count in range(20):
+        Video.objects.filter(pk="v1").update(word_count=word_count)
+    assert highest_id() == number + 20
+    for word_count in range(1000):
+        Video.objects.filter(pk="v1").update(word_count=word_count)
+    assert number + 2000 < highest_id() < number + 4000
+    assert kept() == recounted()
+
+
 videos = st.integers(0, 4).map(lambda number: f"video_{number:05d}")
 values = st.sampled_from(["", "a", "b"])
 pairs = st.tuples(st.sampled_from("XY"), st.sampled_from(["p", "q", None]))

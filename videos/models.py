@@ -633,7 +633,8 @@ class FacetCount(models.Model):
 
     Facet "total" counts all live videos, "revision" the changes of the library.
 
-    Written by triggers only (triggers.py, which says why differences). `count` is never 0.
+    Written by triggers only (triggers.py, which says why differences). `count` is never 0. `is_sum`: it is what others
+    were added up to.
     """
 
     facet = models.TextField()
@@ -641,6 +642,7 @@ class FacetCount(models.Model):
     category_id = models.BigIntegerField(null=True)
     subcategory_id = models.BigIntegerField(null=True)
     count = models.BigIntegerField()
+    is_sum = models.BooleanField(db_default=False)
 
     objects = FacetCountQuerySet.as_manager()
 

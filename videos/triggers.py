@@ -123,7 +123,7 @@ def tombstone_triggers() -> list[Trigger]:
 #
 # videos_facetcount holds differences, not totals: a count is the sum of its rows. Writers only ever
 # insert, so they never wait for each other and cannot deadlock; now and then one of them adds the
-# rows up (videos_compact_facet_counts, migration 0001).
+# rows up (videos_compact_facet_counts, migration 0017).
 
 
 def video_facets(rows: str, sign: int) -> str:

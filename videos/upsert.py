@@ -111,19 +111,6 @@ NEWER = "coalesce(sent.updated_at >= stored.updated_at, true)"
 DOCUMENT_LEVELS = 3
 
 
-def united(older: str, newer: str, levels: int = DOCUMENT_LEVELS) -> str:
-    """SQL of two documents, key by key: what the newer one leaves empty stays as the older one has it."""
-    is_empty = EMPTY["jsonb"].format
-    one = f"CASE WHEN {is_empty(newer)} AND NOT {is_empty(older)} THEN {older} ELSE coalesce({newer}, {older}) END"
-    if not levels:
-        return one
-    old, new = f"old{levels}", f"new{levels}"
-    return f"""CASE WHEN jsonb_typeof({older}) = 'object' AND jsonb_typeof({newer}) = 'object' THEN (
-        SELECT coalesce(jsonb_object_agg(key, {united(f"{old}.value", f"{new}.value", levels - 1)}), '{{}}')
-        FROM jsonb_each({older}) AS {old} FULL JOIN jsonb_each({newer}) AS {new} USING (key)
-    ) ELSE {one} END"""
-
-
 def merged(column: str) -> str:
     """SQL of a column's value after the merge of `stored` and `sent`."""
     stored, sent = f"stored.{column}", f"sent.{column}"
@@ -140,7 +127,7 @@ def merged(column: str) -> str:
             empty = EMPTY["jsonb"].format(sent)
             return (
                 f"CASE WHEN {empty} OR {stored} = {sent} THEN coalesce({stored}, {sent})"
-                f" ELSE {united(f'({older})', f'({newer})')} END"
+                f" ELSE videos_united({older}, {newer}, {DOCUMENT_LEVELS}) END"
             )
 
     def weight(value: str) -> str:
