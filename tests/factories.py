@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from summaries.models import Summary, SummaryText
 from videos.models import Categorization, Origin, Pair, Video
@@ -72,3 +72,9 @@ def make_library(videos: int) -> None:
     with transaction.atomic():
         Categorization.objects.merge(pairs, newest=keys.keys())
     Summary.objects.merge(texts, newest=keys.keys())
+
+
+def truncate(tables: str) -> None:
+    """Empty these tables, as a session does that may (videos/triggers.py): no trigger of a row sees it."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT set_config('ytv2.empty', 'yes', true); TRUNCATE {tables}")

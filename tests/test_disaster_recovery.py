@@ -32,7 +32,7 @@ from videos.deciding import in_the_name_of
 from videos.models import Categorization, Category, Origin, Pair, Proposal, Review, Subcategory, Video
 from videos.upsert import VideoRecord
 
-from .factories import CATEGORIES, categorise, make_library, make_video, summarise
+from .factories import CATEGORIES, categorise, make_library, make_video, summarise, truncate
 from .own_postgres import Postgres, own_postgres
 from .test_backup import scratch_databases, wait_until
 
@@ -192,8 +192,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(before, tmp_path):
 
 def test_all_that_is_stored_comes_back_also_when_the_triggers_were_got_round(before):
     was = library_now()
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE videos_video, videos_category, videos_subcategory CASCADE")
+    truncate("videos_video, videos_category, videos_subcategory CASCADE")
     restore_from(before, "bert")
     assert library_now() == was and counts_hold()
     assert not Category.objects.filter(is_new=True).exists()
@@ -275,8 +274,7 @@ def test_what_was_lost_after_somebody_wrote_it_is_lost(before):
 def test_what_was_lost_past_all_triggers_after_somebody_wrote_it_is_lost(before):
     gone = [("video_00001", "Education", ""), ("video_00001", "History", "Part 1")]
     decide({"video_00001": [("History", "Part 1"), ("Education", None), ("Technology", None)]}, "bert")
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE videos_categorization")
+    truncate("videos_categorization")
     assert [key for key in lost(before)["categories"] if key[0] == "video_00001"] == gone
     restore_from(before, "anna")
     assert lost(before) == nothing() and counts_hold()

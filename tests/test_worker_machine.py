@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from django.db import connection
 from django.test import TransactionTestCase
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,6 +20,7 @@ from videos.curation import decide
 from videos.models import Categorization, FacetCount, Video
 from videos.upsert import Action
 
+from .factories import truncate
 from .test_disasters import content_row, write_snapshot
 
 # `YTV2_EXAMPLES=200 YTV2_STEPS=40 make test ARGS="-k any_sequence"` takes minutes, for longer and more sequences.
@@ -44,11 +44,10 @@ class Library(RuleBasedStateMachine):
 
     @initialize()
     def empty(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "TRUNCATE videos_video, videos_category, videos_facetcount, videos_videoevent,"
-                " videos_categorizationevent, summaries_summaryevent, ingest_snapshot CASCADE"
-            )
+        truncate(
+            "videos_video, videos_category, videos_facetcount, videos_videoevent, videos_categorizationevent,"
+            " summaries_summaryevent, ingest_snapshot CASCADE"
+        )
         self.titles: dict[str, tuple[int, str]] = {}
         self.texts: dict[str, list[str]] = {}
         self.pairs: dict[str, tuple[str, str | None]] = {}

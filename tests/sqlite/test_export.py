@@ -32,6 +32,7 @@ from ingest.sqlite.reader import identifier, open_snapshot
 from ingest.sqlite.schema import Generation
 from ingest.sqlite.synthetic import write_snapshot
 from summaries.models import Summary, SummaryText
+from tests.factories import truncate
 from videos.curation import decide
 from videos.deciding import deciding
 from videos.models import Categorization, Category, Origin, Pair, Video
@@ -95,10 +96,10 @@ def empty_library() -> None:
         # What triggers have put off is done, so that nothing waits for the tables.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-        cursor.execute(
-            "TRUNCATE ingest_snapshot, videos_video, videos_category, videos_facetcount, videos_videoevent,"
-            " videos_categorizationevent, summaries_summaryevent CASCADE"
-        )
+    truncate(
+        "ingest_snapshot, videos_video, videos_category, videos_facetcount, videos_videoevent,"
+        " videos_categorizationevent, summaries_summaryevent CASCADE"
+    )
 
 
 def take(path: Path) -> None:
