@@ -1,5 +1,6 @@
 """What a file holds, told by its bytes: its name and the type that a client claims say nothing."""
 
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +8,13 @@ from typing import BinaryIO
 
 ID3_HEADER_BYTES = 10
 LONGEST_PADDING_BYTES = 65_536
-RESERVED_VERSION = 1
+# Kilobits a second of MPEG layer III, and samples a second, by their index in a frame's header.
+BITRATES = {
+    1: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+SAMPLE_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+FRAME_SYNC = re.compile(rb"\xff(?=[\xe2-\xff])")
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # More parts than any real picture has before its pixels.
@@ -48,25 +55,58 @@ def picture_format(file: BinaryIO) -> Format | None:
 
 
 def is_mp3(file: BinaryIO) -> bool:
-    """Whether a file begins as an MP3: with an ID3 tag, or with a frame of MPEG layer III, maybe behind zeros.
+    """Whether two frames of MPEG layer III stand one behind the other, at the start or behind ID3 tags.
 
-    So a browser tells it (https://mimesniff.spec.whatwg.org/#matching-an-audio-or-video-type-pattern). What is behind a
-    tag is not looked at: programs write wrong sizes into it, and players look for the first frame themselves, as they
-    look for the second one behind a damaged first.
+    Programs write wrong sizes into tags. Where such a size leads to no frames, the first ones behind the beginning of
+    the tag are looked for, as players do.
     """
+    position = end_of_tags(file)
+    file.seek(position)
+    behind = file.read(LONGEST_PADDING_BYTES)
+    if has_frames(file, position + len(behind) - len(behind.lstrip(b"\x00"))):
+        return True
+    if not position:
+        return False
     file.seek(0)
     head = file.read(LONGEST_PADDING_BYTES)
-    if head.startswith(b"ID3"):
-        return len(head) > ID3_HEADER_BYTES
-    return is_frame(head.lstrip(b"\x00")[:4])
+    return any(has_frames(file, found.start()) for found in FRAME_SYNC.finditer(head, ID3_HEADER_BYTES))
 
 
-def is_frame(header: bytes) -> bool:
-    """Whether four bytes begin a frame of MPEG layer III of a known version, bit rate and sample rate."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+def end_of_tags(file: BinaryIO) -> int:
+    """Where the ID3 tags at the start of a file end, as they say; 0 for none."""
+    position = 0
+    file.seek(position)
+    while (header := file.read(ID3_HEADER_BYTES)).startswith(b"ID3") and len(header) == ID3_HEADER_BYTES:
+        # Seven bits a byte, so that no size looks like a frame. The flag says that a footer follows.
+        size = header[6] << 21 | header[7] << 14 | header[8] << 7 | header[9]
+        position += ID3_HEADER_BYTES + size + (ID3_HEADER_BYTES if header[5] & 0x10 else 0)
+        file.seek(position)
+    return position
+
+
+def has_frames(file: BinaryIO, position: int) -> bool:
+    """Whether a frame begins at this byte, and another one where it ends."""
+    file.seek(position)
+    first = file.read(4)
+    length = frame_bytes(first)
+    if not length:
         return False
-    version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
-    return version != RESERVED_VERSION and bitrate not in (0, 15) and rate != 3
+    file.seek(position + length)
+    second = file.read(4)
+    # The same version, layer and sample rate; bit rate and padding may differ from frame to frame.
+    same = first[1] & 0xFE == second[1] & 0xFE and first[2] & 0x0C == second[2] & 0x0C if len(second) == 4 else False
+    return same and frame_bytes(second) > 0
+
+
+def frame_bytes(header: bytes) -> int:
+    """The length of the frame of MPEG layer III that these four bytes begin; 0 where they begin none."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+        return 0
+    version, bitrate, rate, padding = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
+    if version not in SAMPLE_RATES or bitrate in (0, 15) or rate == 3:
+        return 0
+    kilobits = BITRATES[1 if version == 3 else 2][bitrate - 1]
+    return (144 if version == 3 else 72) * kilobits * 1000 // SAMPLE_RATES[version][rate] + padding
 
 
 def is_png(file: BinaryIO) -> bool:

@@ -157,9 +157,8 @@ class TestContent:
          (b"\xff\xf3\x80\x00".ljust(208, b"\x00")) * 2,
          # A frame with padding, then one without.
          b"\xff\xfb\x92\x00".ljust(418, b"\x55") + mp3(frames=1),
-         # What players take: a tag of a wrong size, something between it and the first frame, a damaged or lone frame.
-         b"ID3\x03\x00\x00\x7f\x7f\x7f\x7f" + mp3(), mp3(tag=tag() + b"junk"), bytes(300) + mp3(), mp3(frames=1),
-         mp3(frames=1) + b"\xff\xfb\x94\x00" * 300, b"\xff\xfb\x90\x00" + b"\x55" * 2000],
+         # A tag of a wrong size, and something between it and the first frame.
+         b"ID3\x03\x00\x00\x7f\x7f\x7f\x7f" + mp3(), mp3(tag=tag() + b"junk"), mp3(tag=tag()[:80]), bytes(300) + mp3()],
     )  # fmt: skip
     def test_mp3s_are_taken(self, folder, put, content):
         make_video(video_id=KEY)
@@ -169,12 +168,16 @@ class TestContent:
 
     @pytest.mark.parametrize(
         "content",
-        [b"<!doctype html><p>502 Bad Gateway", b"ID3", b"ID", b"{}", b"\xff\xfb\x90", "\ufeffwords".encode("utf-16"),
+        [b"<!doctype html><p>502 Bad Gateway", b"ID", b"{}", b"\xff\xfb\x90", "\ufeffwords".encode("utf-16"),
          b"\x89PNG\r\n\x1a\n", b"OggS".ljust(100, b"\x00"), b"\x00\x00\x00\x20ftypM4A ", b"x" + mp3(),
          b"RIFF\x24\x00\x00\x00WAVEfmt ", bytes(100_000), b"\xff" * 5000,
-         # AAC has the same sync, another layer; a free bit rate; a reserved version and sample rate.
+         # A tag alone, or cut off; a frame alone.
+         b"ID3", tag(), tag()[:50], b"ID3".ljust(5000, b"\xff"), mp3(frames=1), mp3(frames=1) + b"\x00" * 1000,
+         mp3(frames=1, tag=tag()), b"\xff\xfb\x90\x00" + b"\x55" * 2000,
+         # AAC has the same sync, another layer; a free bit rate; a reserved version and sample rate; another sample
+         # rate behind the first frame.
          mp3(header=b"\xff\xf1\x90\x00"), mp3(header=b"\xff\xfb\x00\x00"), mp3(header=b"\xff\xeb\x90\x00"),
-         mp3(header=b"\xff\xfb\x9c\x00")],
+         mp3(header=b"\xff\xfb\x9c\x00"), mp3(frames=1) + b"\xff\xfb\x94\x00" * 300],
     )  # fmt: skip
     def test_what_is_no_mp3_is_not_taken(self, folder, put, content):
         make_video(video_id=KEY)
