@@ -642,6 +642,8 @@ def sessions(where: str = "true") -> set[int]:
     """The numbers of the sessions on this database, but for ours."""
     others = "datname = current_database() AND pid <> pg_backend_pid()"
     with connection.cursor() as cursor:
+        # Within a transaction, what was seen first would be seen until its end.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(f"SELECT pid FROM pg_stat_activity WHERE {others} AND {where}")
         return {number for (number,) in cursor.fetchall()}
 
